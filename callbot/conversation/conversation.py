@@ -1,0 +1,559 @@
+"""Everything that is decided in one call.
+
+Events in, effects out; time is an argument. A reply is asked for (``StartReply``), the driver's reply
+task reports what it means and speaks (``Meant``, ``Spoke``, ``Acted``, ``ReplyFinished``), and this
+class decides what of it is sent, what was heard, and who has the floor.
+
+When the caller starts to speak over us the carrier's buffer is cleared at once, but the reply is only
+*paused*: words decide. A "mhm", a cough or nothing at all resumes it at the word where it stopped;
+anything else stops it for good, and is answered.
+"""
+
+from dataclasses import replace
+from typing import Final, assert_never
+
+from callbot.agents.brain import (
+    Action,
+    Answer,
+    Cited,
+    Did,
+    EndCall,
+    Expect,
+    Expecting,
+    Greet,
+    HandOff,
+    History,
+    Nudge,
+    OfferHuman,
+    Remember,
+    Request,
+    Say,
+    TakeOver,
+    Tried,
+)
+from callbot.call import Call, Disposition, EndedBy
+from callbot.conversation import completeness
+from callbot.conversation.effects import (
+    ClearAudio,
+    Effect,
+    FlushHearing,
+    HandedOff,
+    HangUp,
+    Phrase,
+    SendAudio,
+    StartHearing,
+    StartReply,
+    StopHearing,
+    StopReply,
+    TurnEnded,
+)
+from callbot.conversation.events import (
+    Acted,
+    CallStarted,
+    DeadlinePassed,
+    Event,
+    HungUp,
+    LanguageHeard,
+    Marked,
+    Meant,
+    Pressed,
+    ReplyFailed,
+    ReplyFinished,
+    Spoke,
+)
+from callbot.conversation.rules import TurnRules
+from callbot.conversation.transcript import Handoff, Transcript, Turn
+from callbot.conversation.turns import AgentTurn, CallerTurn
+from callbot.media_stream.playback import Playback
+from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
+from callbot.providers.ports import Transcribed
+from callbot.routing.handoff import ContextPacket, Switches
+
+MOST_FAILURES: Final = 2
+"""So many broken replies in a row end the call with an apology."""
+
+
+class Conversation:
+    """One call. Feed ``handle``; perform what it returns; call it again when ``deadline`` is due."""
+
+    def __init__(self, rules: TurnRules, call: Call) -> None:
+        self.transcript = Transcript()
+        self.playback = Playback()
+        self.agent = ""
+        self.language = "en"
+        self.ended = False
+        self._rules = rules
+        self._call = call
+        self._caller: CallerTurn | None = None
+        self._reply: AgentTurn | None = None
+        self._expect = Expect(Expecting.ANYTHING)
+        self._turn = 0
+        self._utterance = 0
+        self._answered: dict[int, int] = {}
+        self._switches = Switches()
+        self._speaker: str | None = None
+        self._quiet_since: float | None = None
+        self._nudges = 0
+        self._owed: HandOff | None = None
+        self._failures = 0
+        self._over_at: float | None = None
+        self._over = False
+
+    # --- what the driver reads -------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float | None:
+        """When to handle ``DeadlinePassed``; None only before the start and after the end."""
+        due = [at for at in self._timers() if at is not None]
+        return min(due) if due and not self.ended else None
+
+    def history(self) -> History:
+        """What a brain may know now."""
+        transcript = self.transcript
+        return History(
+            self._call, transcript.lines(), dict(transcript.slots), tuple(transcript.tried)
+        )
+
+    # --- events ----------------------------------------------------------------------------------
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take one event at ``now`` (seconds since the stream started) and say what to do."""
+        if self.ended:
+            return []
+        match event:
+            case SpeechStarted(at):
+                return self._speech_started(at)
+            case SpeechHeld(_, seconds, hum):
+                return self._speech_held(seconds, hum, now)
+            case SpeechStopped(at):
+                return self._speech_stopped(at, now)
+            case Transcribed():
+                return self._transcribed(event, now)
+            case Meant(turn, text):
+                if reply := self._current(turn):
+                    reply.sentences.append(text)
+                    reply.last_news = now
+                return []
+            case Spoke(turn, clip):
+                if reply := self._current(turn):
+                    reply.held.append(clip)
+                    reply.last_news = now
+                return self._pump(now)
+            case Acted(turn, action):
+                return self._acted(turn, action)
+            case ReplyFinished(turn):
+                if reply := self._current(turn):
+                    reply.done = True
+                return self._settle(now)
+            case ReplyFailed(turn, _):
+                if reply := self._current(turn):
+                    reply.done = reply.failed = True
+                return self._settle(now)
+            case Marked(mark):
+                return self._settle(now) if self.playback.marked(mark, now) else []
+            case Pressed(digit):
+                return self._pressed(digit, now)
+            case LanguageHeard(language, agent):
+                self.language, self._speaker = language, agent
+                return []
+            case CallStarted(agent, language):
+                self.agent, self.language = agent, language
+                self.transcript.agents.append(agent)
+                self._over_at = now + self._rules.longest_call
+                return self._ask(Greet(), now)
+            case HungUp(by):
+                return self._hung_up(by, now)
+            case DeadlinePassed():
+                return self._deadline_passed(now)
+        assert_never(event)
+
+    # --- the caller ------------------------------------------------------------------------------
+
+    def _speech_started(self, at: float) -> list[Effect]:
+        if self._caller is not None:
+            self._caller.stopped = None
+            self._caller.final = False
+            return []
+        self._utterance += 1
+        self._caller = CallerTurn(self._utterance, at)
+        return [StartHearing(self._utterance)]
+
+    def _speech_held(self, seconds: float, hum: bool, now: float) -> list[Effect]:
+        reply = self._reply
+        if self._caller is None or reply is None or not self.playback.playing:
+            return []
+        return [] if hum and seconds < self._rules.hold_hum else self._pause(reply, now)
+
+    def _speech_stopped(self, at: float, now: float) -> list[Effect]:
+        caller = self._caller
+        if caller is None:
+            return []
+        caller.stopped = at
+        if caller.blip and not caller.digits:
+            return self._dismiss(now)
+        return [FlushHearing()] if caller.hearing else []
+
+    def _transcribed(self, event: Transcribed, now: float) -> list[Effect]:
+        caller = self._caller
+        if caller is None or event.utterance != caller.utterance:
+            return self._late(event, now) if event.final else []
+        if event.text or event.final:
+            caller.text = event.text.strip()
+        caller.final = event.final and not caller.speaking
+        reply = self._reply
+        if reply is None or caller.digits:
+            return []
+        if caller.final and self._ignorable(caller.text):
+            return self._dismiss(now)
+        if not self._deliberate(caller):
+            return []
+        if reply.paused:
+            return self._stop_reply(now)
+        return self._pause(reply, now) if self.playback.playing else []
+
+    def _deliberate(self, caller: CallerTurn) -> bool:
+        """The words so far are meant for us, not just a sign of listening."""
+        if caller.final:
+            return not self._ignorable(caller.text)
+        return completeness.is_interruption(caller.text, self.language) or (
+            len(caller.text.split()) > 2 and not self._ignorable(caller.text)
+        )
+
+    def _ignorable(self, text: str) -> bool:
+        """Said while we speak, these words do not take the floor."""
+        if not any(letter.isalnum() for letter in text):
+            return True
+        reply = self._reply
+        if reply is None:
+            return False
+        if reply.ending is not None and completeness.is_farewell(text, self.language):
+            return True
+        if self._expect.what in (Expecting.YES_NO, Expecting.CHOICE) and self._question_heard():
+            return False
+        return completeness.is_backchannel(text, self.language)
+
+    def _question_heard(self) -> bool:
+        """All but the last words of our reply have played: a "yes" answers its question."""
+        reply = self._reply
+        if reply is None or not reply.done or not reply.sentences:
+            return False
+        heard = len(self.playback.heard(reply.number).split())
+        meant = sum(len(sentence.split()) for sentence in reply.sentences)
+        return heard >= meant - len(reply.sentences[-1].split())
+
+    def _late(self, event: Transcribed, now: float) -> list[Effect]:
+        """A final for a turn that is over: keep its text; answer it if nothing was said yet."""
+        number = self._answered.get(event.utterance)
+        if number is None or not self.transcript.merge_late(number, event.text.strip()):
+            return []
+        reply = self._reply
+        if reply is None or not reply.silent or reply.number != number + 1:
+            return []
+        reply.held.clear()
+        self._reply = None
+        stop: list[Effect] = [StopReply(reply.number, unheard=True)]
+        return stop + self._ask(Answer(event.text.strip()), now, answers=reply.answers)
+
+    def _pressed(self, digit: str, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        if self._caller is None:
+            self._utterance += 1
+            self._caller = CallerTurn(self._utterance, now, stopped=now, hearing=False)
+        caller = self._caller
+        if caller.hearing:
+            caller.hearing = False
+            effects.append(StopHearing())
+        if self._reply is not None:
+            if self.playback.playing:
+                effects += self._pause(self._reply, now)
+            effects += self._stop_reply(now)
+        caller.stopped = caller.stopped or now
+        caller.digits += digit
+        caller.keyed_at = now
+        if digit == "#" or completeness.matches(caller.digits, self._expect.complete):
+            effects += self._end_caller_turn(now)
+        return effects
+
+    def _end_caller_turn(self, now: float) -> list[Effect]:
+        caller = self._caller
+        assert caller is not None
+        text = "" if caller.digits else caller.text
+        if not text and not caller.digits:
+            return self._dismiss(now)
+        reply = self._reply
+        if reply is not None and not caller.digits and self._ignorable(text):
+            return self._dismiss(now)
+        effects: list[Effect] = [StopHearing()] if caller.hearing else []
+        unanswered = ""
+        if reply is not None:
+            if self.playback.playing and not reply.paused:
+                effects += self._pause(reply, now)
+            unanswered = reply.answered if reply.silent else ""
+            effects += self._stop_reply(now)
+        self._caller = None
+        self._quiet_since, self._nudges = None, 0
+        end = caller.stopped if caller.stopped is not None else now
+        turn = self._next_turn("caller", text or caller.digits, caller.started, end)
+        self._answered[caller.utterance] = turn.number
+        effects.append(TurnEnded(turn))
+        if self._speaker is not None and self._speaker != self.agent:
+            return effects + self._switch(HandOff(self._speaker, f"speaks {self.language}", text), now)
+        if self._owed is not None:
+            owed, self._owed = self._owed, None
+            return effects + self._switch(replace(owed, pending=f"{owed.pending} {text}".strip()), now)
+        whole = f"{unanswered} {text}".strip()
+        return effects + self._ask(Answer(whole, caller.digits), now, answers=end)
+
+    def _dismiss(self, now: float) -> list[Effect]:
+        """That was no turn: nothing was said, or only "mhm". What we were saying goes on."""
+        caller, self._caller = self._caller, None
+        effects: list[Effect] = [StopHearing()] if caller is not None and caller.hearing else []
+        if self._reply is not None:
+            self._reply.paused = False
+            return effects + self._pump(now) + self._settle(now)
+        if self._owed is not None:
+            owed, self._owed = self._owed, None
+            return effects + self._switch(owed, now)
+        if self._quiet_since is None:
+            self._quiet_since = now
+        return effects
+
+    # --- the agent -------------------------------------------------------------------------------
+
+    def _ask(
+        self, request: Request | Phrase, now: float, *, answers: float | None = None, ending: EndCall | None = None
+    ) -> list[Effect]:
+        """Let the agent who has the call reply."""
+        self._turn += 1
+        self._expect = Expect(Expecting.ANYTHING)
+        self._reply = AgentTurn(
+            self._turn, self.agent, request, asked_at=now, answers=answers, last_news=now, ending=ending
+        )
+        return [StartReply(self._turn, self.agent, request)]
+
+    def _current(self, turn: int) -> AgentTurn | None:
+        """The open reply, if this is its news; news of an old turn is stale."""
+        return self._reply if self._reply is not None and self._reply.number == turn else None
+
+    def _acted(self, turn: int, action: Action) -> list[Effect]:
+        reply = self._current(turn)
+        match action:
+            case Did():  # also of a reply that was stopped: it has happened
+                self.transcript.done.append(action)
+                self._switches.helped()
+            case _ if reply is None:
+                pass
+            case Expect():
+                self._expect = action
+            case Remember(slot):
+                self.transcript.slots[slot.name] = replace(slot, turn=turn) if not slot.turn else slot
+            case Tried(step, outcome):
+                self.transcript.tried.append((step, outcome))
+                self._switches.helped()
+            case Cited(document):
+                self.transcript.cited.append(document)
+                self._switches.helped()
+            case HandOff():
+                reply.hand_off = action
+            case EndCall():
+                reply.ending = action
+            case Say():
+                pass
+            case _:
+                assert_never(action)
+        return []
+
+    def _pump(self, now: float) -> list[Effect]:
+        """Send what is ready, unless that would talk over the caller."""
+        reply = self._reply
+        if reply is None or reply.paused or (self._caller is not None and not self.playback.playing):
+            return []
+        effects: list[Effect] = []
+        while reply.held:
+            sent = self.playback.send(reply.held.popleft(), now)
+            if reply.first_sent is None:
+                reply.first_sent = now
+            effects.append(SendAudio(sent.clip.audio, sent.mark, sent.plays_at))
+        return effects
+
+    def _pause(self, reply: AgentTurn, now: float) -> list[Effect]:
+        reply.paused = True
+        cut = self.playback.clear(now)
+        reply.held.extendleft(reversed(cut.rest))
+        return [ClearAudio()]
+
+    def _stop_reply(self, now: float) -> list[Effect]:
+        """The caller has taken the floor: the reply ends here."""
+        reply, self._reply = self._reply, None
+        assert reply is not None
+        self._owed = reply.hand_off  # a switch that was announced is made, whoever interrupts it
+        return [StopReply(reply.number, unheard=reply.silent), *self._close(reply, now, interrupted=not reply.silent)]
+
+    def _close(self, reply: AgentTurn, now: float, *, interrupted: bool) -> list[Effect]:
+        if not reply.sentences:
+            return []
+        start = reply.first_sent if reply.first_sent is not None else now
+        response = None
+        if reply.answers is not None and reply.first_sent is not None:
+            response = round((reply.first_sent - reply.answers) * 1000)
+        turn = Turn(
+            reply.number,
+            "agent",
+            " ".join(reply.sentences),
+            start,
+            now,
+            agent=reply.agent,
+            heard=self.playback.heard(reply.number),
+            interrupted=interrupted,
+            response_ms=response,
+        )
+        self.transcript.turns.append(turn)
+        return [TurnEnded(turn)]
+
+    def _settle(self, now: float) -> list[Effect]:
+        """If the reply has been heard to its end, go on to what follows it."""
+        reply = self._reply
+        if reply is None or not reply.done or reply.held or reply.paused or self.playback.playing:
+            return []
+        self._reply = None
+        effects = self._close(reply, now, interrupted=False)
+        if reply.failed or not (reply.sentences or reply.hand_off or reply.ending):
+            return effects + self._repair(reply, now)
+        if not isinstance(reply.request, Phrase):
+            self._failures = 0
+        if reply.ending is not None:
+            by = EndedBy.SYSTEM if isinstance(reply.request, Phrase) else EndedBy.AGENT
+            return effects + self._hang_up(reply.ending.disposition, by)
+        if reply.hand_off is not None:
+            return effects + self._switch(reply.hand_off, now)
+        if not reply.nudge or self._quiet_since is None:
+            self._quiet_since = now
+        return effects
+
+    def _repair(self, reply: AgentTurn, now: float) -> list[Effect]:
+        self._failures += 1
+        if reply.request is Phrase.APOLOGY:
+            return self._hang_up(Disposition.FAILED, EndedBy.SYSTEM)
+        if self._failures >= MOST_FAILURES:
+            return self._ask(Phrase.APOLOGY, now, ending=EndCall(Disposition.FAILED))
+        return self._ask(Phrase.REPAIR, now)
+
+    def _switch(self, hand_off: HandOff, now: float) -> list[Effect]:
+        """Give the call to another agent, with all that is known; or stop passing the caller round."""
+        if not self._switches.allow():
+            return self._ask(OfferHuman(hand_off.reason), now)
+        transcript = self.transcript
+        packet = ContextPacket(
+            from_agent=self.agent,
+            to_agent=hand_off.to,
+            reason=hand_off.reason,
+            pending=hand_off.pending,
+            slots=dict(transcript.slots),
+            tried=tuple(transcript.tried),
+            transcript=transcript.lines(),
+        )
+        handoff = Handoff(now, packet)
+        transcript.handoffs.append(handoff)
+        transcript.agents.append(hand_off.to)
+        self.agent = hand_off.to
+        return [HandedOff(handoff), *self._ask(TakeOver(packet), now)]
+
+    # --- time, and the end -----------------------------------------------------------------------
+
+    def _timers(self) -> tuple[float | None, ...]:
+        return (
+            self._over_at,
+            self._endpoint_at(),
+            self._nudge_at(),
+            self.playback.ends_at + self._rules.marks_overdue_after if self.playback.playing else None,
+            self._reply_overdue_at(),
+        )
+
+    def _endpoint_at(self) -> float | None:
+        if self._caller is None:
+            return None
+        at = self._caller.ends_at(self._rules, self._expect, self.language)
+        reply = self._reply
+        if at is not None and reply is not None and reply.paused and not self._caller.text:
+            at = min(at, (self._caller.stopped or at) + self._rules.forgive_after)
+        return at
+
+    def _nudge_at(self) -> float | None:
+        if self._quiet_since is None or self._caller is not None or self._reply is not None:
+            return None
+        rules = self._rules
+        waits = (rules.first_prompt, rules.second_prompt, rules.goodbye)
+        return self._quiet_since + waits[min(self._nudges, 2)]
+
+    def _reply_overdue_at(self) -> float | None:
+        reply = self._reply
+        if reply is None or reply.done:
+            return None
+        return reply.last_news + self._rules.reply_overdue_after
+
+    def _deadline_passed(self, now: float) -> list[Effect]:
+        over, endpoint, nudge, marks, reply = (at is not None and at <= now for at in self._timers())
+        if over:
+            return self._time_is_up(now)
+        if marks:
+            self.playback.lapse(now)
+            return self._settle(now)
+        if endpoint:
+            return self._end_caller_turn(now)
+        if reply and self._reply is not None:
+            self._reply.done = self._reply.failed = True
+            stop: list[Effect] = [StopReply(self._reply.number)]
+            return stop + self._settle(now)
+        if nudge:
+            self._nudges += 1
+            return self._ask(Nudge(self._nudges), now)
+        return []
+
+    def _time_is_up(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        if self._reply is not None:
+            if self.playback.playing:
+                effects += self._pause(self._reply, now)
+            effects += self._stop_reply(now)
+        if self._caller is not None and self._caller.hearing:
+            effects.append(StopHearing())
+        self._caller = None
+        if self._over:  # the line about it did not get through either
+            return effects + self._hang_up(Disposition.ABANDONED, EndedBy.SYSTEM)
+        self._over = True
+        self._over_at = now + self._rules.reply_overdue_after
+        return effects + self._ask(Phrase.TIME_IS_UP, now, ending=EndCall(Disposition.ABANDONED))
+
+    def _hung_up(self, by: EndedBy, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        reply = self._reply
+        disposition = self._disposition()
+        if reply is not None:
+            if not reply.paused:
+                self.playback.clear(now)
+            effects += self._stop_reply(now)
+        caller = self._caller
+        if caller is not None and (caller.text or caller.digits):
+            text = caller.digits or caller.text
+            effects.append(TurnEnded(self._next_turn("caller", text, caller.started, caller.stopped or now)))
+        self._caller = None
+        return effects + self._hang_up(disposition, by)
+
+    def _disposition(self) -> Disposition:
+        """How a call ends whose caller hangs up now."""
+        if self._reply is not None and self._reply.ending is not None:
+            return self._reply.ending.disposition
+        helped = self.transcript.done or self.transcript.cited or self.transcript.tried
+        in_task = self._expect.what is not Expecting.ANYTHING
+        return Disposition.RESOLVED if helped and not in_task else Disposition.ABANDONED
+
+    def _hang_up(self, disposition: Disposition, by: EndedBy) -> list[Effect]:
+        self.ended = True
+        self.transcript.disposition, self.transcript.ended_by = disposition, by
+        return [HangUp(disposition, by)]
+
+    def _next_turn(self, who: str, text: str, start: float, end: float) -> Turn:
+        self._turn += 1
+        turn = Turn(self._turn, who, text, start, end)
+        self.transcript.turns.append(turn)
+        return turn

@@ -1,0 +1,101 @@
+"""What to do about it. The driver performs effects in the order given."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from callbot.agents.brain import Request
+from callbot.call import Disposition, EndedBy
+from callbot.conversation.transcript import Handoff, Turn
+
+
+class Phrase(StrEnum):
+    """Things that the call itself says, whoever the agent is; rendered ahead in every language."""
+
+    REPAIR = "repair"
+    APOLOGY = "apology"
+    TIME_IS_UP = "time_is_up"
+
+
+@dataclass(frozen=True, slots=True)
+class StartHearing:
+    """A caller's utterance begins: give its audio, with the 300 ms before, to the recogniser."""
+
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlushHearing:
+    """The caller paused: the recogniser should say what it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopHearing:
+    """The utterance is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartReply:
+    """Let ``agent`` answer, as turn ``turn``. A ``Phrase`` is spoken without asking the brain."""
+
+    turn: int
+    agent: str
+    request: Request | Phrase
+
+
+@dataclass(frozen=True, slots=True)
+class StopReply:
+    """Cancel the reply of this turn. ``unheard``: nothing of it was sent, so its brain should forget
+    that it was asked."""
+
+    turn: int
+    unheard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SendAudio:
+    """Send mu-law, then a mark of this name. ``plays_at`` is when it should reach the ear."""
+
+    audio: bytes
+    mark: str
+    plays_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClearAudio:
+    """Send ``clear``: what has not played must not."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """A turn is complete: record it."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOff:
+    """Another agent has the call: record it."""
+
+    handoff: Handoff
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the call."""
+
+    disposition: Disposition
+    ended_by: EndedBy
+
+
+Effect = (
+    StartHearing
+    | FlushHearing
+    | StopHearing
+    | StartReply
+    | StopReply
+    | SendAudio
+    | ClearAudio
+    | TurnEnded
+    | HandedOff
+    | HangUp
+)

@@ -1,0 +1,109 @@
+"""What happened in a call. Times are seconds since the media stream started."""
+
+from dataclasses import dataclass
+
+from callbot.agents.brain import Action
+from callbot.call import EndedBy
+from callbot.media_stream.playback import Clip
+from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
+from callbot.providers.ports import Transcribed
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """The stream is open and authenticated; ``agent`` takes the call, in ``language``."""
+
+    agent: str
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """The caller pressed a key."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spoke:
+    """The reply of this turn has the next clip ready."""
+
+    turn: int
+    clip: Clip
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """The reply of this turn begins a sentence; its clips follow. ``text`` is as written."""
+
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """The brain of this turn did something else than speak."""
+
+    turn: int
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFinished:
+    """The brain and the voice of this turn have nothing more to add."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFailed:
+    """The reply of this turn broke; what was sent of it stays sent."""
+
+    turn: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """The carrier returned a mark."""
+
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageHeard:
+    """The caller speaks another language, and ``agent`` is the one who speaks it."""
+
+    language: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class HungUp:
+    """The line is gone."""
+
+    by: EndedBy
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    """``Conversation.deadline`` is now or past."""
+
+
+Event = (
+    CallStarted
+    | SpeechStarted
+    | SpeechHeld
+    | SpeechStopped
+    | Transcribed
+    | Pressed
+    | Meant
+    | Spoke
+    | Acted
+    | ReplyFinished
+    | ReplyFailed
+    | Marked
+    | LanguageHeard
+    | HungUp
+    | DeadlinePassed
+)

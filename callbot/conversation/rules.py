@@ -1,0 +1,105 @@
+"""The rules of turn-taking, as a person wrote them (``rules.yaml``)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from callbot.agents.brain import Expecting
+from callbot.conversation.completeness import Said
+from callbot.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class WaitRow:
+    """One row of the endpointing table; ``expecting`` None fits anything."""
+
+    said: Said
+    expecting: Expecting | None
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRules:
+    """See ``rules.yaml`` for what each number means."""
+
+    endpointing: tuple[WaitRow, ...]
+    forced_final_after: float
+    hold_hum: float
+    forgive_after: float
+    first_prompt: float
+    second_prompt: float
+    goodbye: float
+    keys_end_after: float
+    marks_overdue_after: float
+    reply_overdue_after: float
+    longest_call: float
+
+    def wait(self, said: Said, expecting: Expecting) -> float:
+        """Seconds from the caller's last sound to the end of the turn."""
+        for row in self.endpointing:
+            if row.said is said and row.expecting in (None, expecting):
+                return row.wait
+        return self.forced_final_after
+
+
+_GROUPS: Mapping[str, tuple[str, ...]] = {
+    "barge_in": ("hold_hum", "forgive_after"),
+    "silence": ("first_prompt", "second_prompt", "goodbye"),
+}
+_PLAIN = (
+    "forced_final_after",
+    "keys_end_after",
+    "marks_overdue_after",
+    "reply_overdue_after",
+    "longest_call",
+)
+
+
+def parse_rules(text: str, source: str = "rules.yaml") -> TurnRules:
+    """The table from its YAML text. Raises ``ConfigurationError`` that names the entry."""
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{source}: not YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise ConfigurationError(f"{source}: expected a mapping with the key 'endpointing'")
+    numbers = {name: _seconds(data, name, source) for name in _PLAIN}
+    for group, names in _GROUPS.items():
+        inner = data.get(group)
+        if not isinstance(inner, dict):
+            raise ConfigurationError(f"{source}: '{group}' must be a mapping with {', '.join(names)}")
+        numbers |= {name: _seconds(inner, name, f"{source}: {group}") for name in names}
+    rows = data.get("endpointing")
+    if not isinstance(rows, list) or not rows:
+        raise ConfigurationError(f"{source}: 'endpointing' must be a list of rows")
+    return TurnRules(
+        endpointing=tuple(_row(row, f"{source}: endpointing row {n}") for n, row in enumerate(rows, 1)),
+        **numbers,
+    )
+
+
+def _row(row: Any, where: str) -> WaitRow:
+    if not isinstance(row, dict) or set(row) != {"said", "expecting", "wait"}:
+        raise ConfigurationError(f"{where}: write {{said: ..., expecting: ..., wait: seconds}}")
+    try:
+        said = Said(row["said"])
+    except ValueError:
+        raise ConfigurationError(
+            f"{where}: said: {row['said']!r} is not one of {', '.join(Said)}"
+        ) from None
+    try:
+        expecting = None if row["expecting"] == "any" else Expecting(row["expecting"])
+    except ValueError:
+        raise ConfigurationError(
+            f"{where}: expecting: {row['expecting']!r} is not one of any, {', '.join(Expecting)}"
+        ) from None
+    return WaitRow(said, expecting, _seconds(row, "wait", where))
+
+
+def _seconds(data: Mapping[str, Any], name: str, where: str) -> float:
+    value = data.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise ConfigurationError(f"{where}: '{name}' must be a number of seconds above 0, not {value!r}")
+    return float(value)

@@ -1,0 +1,131 @@
+"""The call as it was said and heard."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from callbot.agents.brain import Did
+from callbot.call import Disposition, EndedBy
+from callbot.routing.handoff import ContextPacket, SlotValue
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One holding of the floor.
+
+    ``text`` is what was said or meant; ``heard`` what reached the caller's ear (an agent's turn only).
+    ``response_ms`` runs from the end of the caller's speech to the first audio of ours sent.
+    """
+
+    number: int
+    who: str
+    text: str
+    start: float
+    end: float
+    agent: str | None = None
+    heard: str | None = None
+    interrupted: bool = False
+    response_ms: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        shared = {
+            "turn": self.number,
+            "who": self.who,
+            "text": self.text,
+            "start_ms": round(self.start * 1000),
+            "end_ms": round(self.end * 1000),
+        }
+        if self.who == "caller":
+            return shared
+        return shared | {
+            "agent": self.agent,
+            "heard": self.heard,
+            "interrupted": self.interrupted,
+            "response_ms": self.response_ms,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """The call went from one agent to another, with this context."""
+
+    at: float
+    packet: ContextPacket
+
+    def as_json(self) -> dict[str, Any]:
+        packet = self.packet
+        return {
+            "from": packet.from_agent,
+            "to": packet.to_agent,
+            "reason": packet.reason,
+            "at_ms": round(self.at * 1000),
+            "context": {
+                "pending": packet.pending,
+                "slots": slots_as_json(packet.slots),
+                "tried": [{"step": step, "outcome": outcome} for step, outcome in packet.tried],
+            },
+        }
+
+
+def slots_as_json(slots: Mapping[str, SlotValue]) -> dict[str, Any]:
+    """Slots with who said them; dates and amounts become text."""
+    return {
+        name: {
+            "value": slot.value if isinstance(slot.value, str | int | float | bool | None) else str(slot.value),
+            "said_by": slot.said_by,
+            "confirmed": slot.confirmed,
+            "turn": slot.turn,
+        }
+        for name, slot in slots.items()
+    }
+
+
+@dataclass(slots=True)
+class Transcript:
+    """Everything of one call that its record needs, in the order in which it happened."""
+
+    turns: list[Turn] = field(default_factory=list)
+    handoffs: list[Handoff] = field(default_factory=list)
+    agents: list[str] = field(default_factory=list)
+    slots: dict[str, SlotValue] = field(default_factory=dict)
+    tried: list[tuple[str, str]] = field(default_factory=list)
+    done: list[Did] = field(default_factory=list)
+    cited: list[str] = field(default_factory=list)
+    disposition: Disposition | None = None
+    ended_by: EndedBy | None = None
+
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """Who said what, agents as heard."""
+        return tuple(
+            (turn.agent or turn.who, turn.text if turn.heard is None else turn.heard)
+            for turn in self.turns
+            if turn.text
+        )
+
+    def merge_late(self, number: int, text: str) -> bool:
+        """A final that came after its turn was answered: keep its text. False if the turn is unknown."""
+        for i, turn in enumerate(self.turns):
+            if turn.number == number and turn.who == "caller":
+                if turn.text == text:
+                    return False
+                self.turns[i] = Turn(number, turn.who, text, turn.start, turn.end)
+                return True
+        return False
+
+    def as_json(self, call_sid: str) -> dict[str, Any]:
+        """The call record of DESIGN.md; the driver adds ``recording`` and ``events``."""
+        return {
+            "call_sid": call_sid,
+            "disposition": self.disposition,
+            "ended_by": self.ended_by,
+            "agents": self.agents,
+            "turns": [turn.as_json() for turn in sorted(self.turns, key=lambda turn: turn.number)],
+            "handoffs": [handoff.as_json() for handoff in self.handoffs],
+            "transfers": [],
+            "slots": slots_as_json(self.slots),
+            "tools": [
+                {"tool": did.tool, "arguments": did.arguments, "result": did.result, "changed": did.changed}
+                for did in self.done
+            ],
+            "cited": self.cited,
+        }

@@ -1,0 +1,88 @@
+"""The two turns that can be open at once: the caller's, and the agent's reply."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from callbot.agents.brain import Answer, EndCall, Expect, Expecting, HandOff, Nudge, Request
+from callbot.conversation import completeness
+from callbot.conversation.completeness import Said
+from callbot.conversation.effects import Phrase
+from callbot.conversation.rules import TurnRules
+from callbot.media_stream.playback import Clip
+
+BLIP = 0.13
+"""Sound shorter than this, in seconds, is a click and not a word."""
+
+
+@dataclass(slots=True)
+class CallerTurn:
+    """The caller has the floor, or is taking it."""
+
+    utterance: int
+    started: float
+    stopped: float | None = None
+    """When they last fell silent; None while they speak."""
+    last_sound: float = 0.0
+    text: str = ""
+    final: bool = False
+    digits: str = ""
+    keyed_at: float = 0.0
+    hearing: bool = True
+
+    @property
+    def speaking(self) -> bool:
+        return self.stopped is None
+
+    @property
+    def blip(self) -> bool:
+        """So short and wordless that it cannot have been speech."""
+        return self.stopped is not None and self.stopped - self.started < BLIP and not self.text
+
+    def ends_at(self, rules: TurnRules, expect: Expect, language: str) -> float | None:
+        """When the turn is over if nothing else happens; None while the caller speaks."""
+        if self.digits:
+            return self.keyed_at + rules.keys_end_after
+        if self.stopped is None:
+            return None
+        if not self.final:
+            wait = rules.forced_final_after if self.text else rules.wait(Said.NOTHING, expect.what)
+            return self.stopped + wait
+        said = completeness.said(self.text, expect.what, expect.complete, language)
+        return self.stopped + rules.wait(said, expect.what)
+
+
+@dataclass(slots=True)
+class AgentTurn:
+    """A reply: asked for, being made, being heard."""
+
+    number: int
+    agent: str
+    request: Request | Phrase
+    asked_at: float
+    answers: float | None = None
+    """When the caller's speech that this answers ended."""
+    sentences: list[str] = field(default_factory=list)
+    held: deque[Clip] = field(default_factory=deque)
+    """Ready and not sent: the caller is speaking, or may be."""
+    first_sent: float | None = None
+    last_news: float = 0.0
+    paused: bool = False
+    done: bool = False
+    failed: bool = False
+    hand_off: HandOff | None = None
+    ending: EndCall | None = None
+    expect: Expect = field(default_factory=lambda: Expect(Expecting.ANYTHING))
+
+    @property
+    def nudge(self) -> bool:
+        return isinstance(self.request, Nudge)
+
+    @property
+    def silent(self) -> bool:
+        """Nothing of it has been sent."""
+        return self.first_sent is None
+
+    @property
+    def answered(self) -> str:
+        """The caller's words that this reply was asked to answer."""
+        return self.request.text if isinstance(self.request, Answer) else ""

@@ -1,0 +1,107 @@
+"""The ports: what an adapter must be able to do. Adapters satisfy them by shape.
+
+All audio that crosses a port is mu-law at 8 kHz, the call's own format; an adapter whose model
+wants another rate converts inside.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """Words of one utterance, as far as they are known.
+
+    ``utterance`` is the number given to ``start``. A later event of the same utterance replaces an
+    earlier one, whole. ``final`` means: this is what was said up to the last ``flush``; when the
+    caller goes on in the same utterance another final follows. ``language`` is set by adapters that
+    identify it (ISO 639-1), and ``confidence`` (0..1) by those that know it.
+    """
+
+    utterance: int
+    text: str
+    final: bool
+    language: str | None = None
+    confidence: float | None = None
+
+
+@runtime_checkable
+class SpeechToText(Protocol):
+    """Hears one call. ``start``, ``send`` and ``flush`` never wait and never raise on a dead vendor:
+    trouble comes out of ``events`` as a ``ProviderError``."""
+
+    def start(self, utterance: int) -> None:
+        """A new utterance begins with the next ``send``; the numbers rise."""
+
+    def send(self, audio: bytes) -> None:
+        """Mu-law of the current utterance, any length."""
+
+    def flush(self) -> None:
+        """The caller paused: report a final of everything sent since ``start``. May be called again."""
+
+    def events(self) -> AsyncIterator[Transcribed]:
+        """Partials and finals until ``aclose``."""
+
+    async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WordTime:
+    """One word of the text that was given to ``speak``: seconds from the start of its ``Speech``."""
+
+    word: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A piece of spoken audio: mu-law at 8 kHz, and the words in it.
+
+    ``words`` covers the words of ``text`` (split at white space) in order, or is empty when the voice
+    does not know them.
+    """
+
+    text: str
+    audio: bytes
+    words: tuple[WordTime, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        return len(self.audio) / 8000
+
+
+@runtime_checkable
+class TextToSpeech(Protocol):
+    """Speaks in one voice. ``name`` identifies voice and settings: it is part of the cache's key."""
+
+    name: str
+    language: str
+
+    def speak(self, text: str) -> AsyncGenerator[Speech]:
+        """Audio for ``text`` (already in words a voice can read), piece by piece as it is ready.
+
+        Joined, the pieces' ``text`` has the same words in the same order. Raises ``ProviderError``.
+        Closing the iterator stops the work.
+        """
+
+
+class Embedder(Protocol):
+    """Turns sentences into unit vectors whose dot product ranks likeness (rank, do not threshold)."""
+
+    def embed(self, texts: Sequence[str], *, query: bool) -> NDArray[np.float32]:
+        """float32 [len(texts), dimensions]. Blocking, about 15 ms a sentence: call it in a thread."""
+
+
+class SpeechDetector(Protocol):
+    """Speech probability per 32 ms chunk for many calls at once; owns no call's state."""
+
+    def run(
+        self, chunks: NDArray[np.float32], states: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """``chunks`` float32 [B, 288] (32 samples of context, then 256 new, at 8 kHz) and ``states``
+        float32 [2, B, 128] -> probabilities float32 [B] and the new states."""

@@ -1,0 +1,161 @@
+"""The turn machine under generated calls: whatever happens, in whatever order, these hold."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from callbot.agents.brain import Answer, Did, EndCall, Expect, Expecting, HandOff
+from callbot.call import Disposition, EndedBy
+from callbot.conversation.effects import Effect, HangUp, StartReply, StopReply
+from callbot.conversation.events import Acted, HungUp, Meant, Pressed, ReplyFailed, ReplyFinished, Spoke
+from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
+from callbot.providers.ports import Transcribed
+from tests.conversation.script import Script, clip
+
+WORDS = ("yes", "okay", "wait what about Saturday", "my number is", "I want to buy a router", "", "mhm")
+SENTENCES = ("We open at eight in the morning.", "What is your number?", "One moment.")
+
+
+class Call(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.script = Script()
+        self.meant: dict[int, str] = {}
+        self.finished: set[int] = set()
+        self.speaking = False
+        self.said: dict[int, str] = {}
+        self.seen = 0
+
+    # --- the caller ---
+
+    @precondition(lambda self: not self.speaking)
+    @rule()
+    def caller_starts(self) -> None:
+        self.speaking = True
+        self.script.tell(SpeechStarted(self.script.now))
+
+    @precondition(lambda self: self.speaking)
+    @rule(held=st.sampled_from([0.16, 0.32, 0.608, 0.992]), hum=st.booleans())
+    def caller_goes_on(self, held: float, hum: bool) -> None:
+        self.script.wait(0.1)
+        self.script.tell(SpeechHeld(self.script.now, held, hum))
+
+    @precondition(lambda self: self.speaking)
+    @rule(ago=st.floats(0.05, 0.2))
+    def caller_stops(self, ago: float) -> None:
+        self.speaking = False
+        self.script.wait(0.2)
+        self.script.tell(SpeechStopped(self.script.now - ago))
+
+    @rule(text=st.sampled_from(WORDS), final=st.booleans(), back=st.integers(0, 2))
+    def words_come(self, text: str, final: bool, back: int) -> None:
+        utterance = self.script.conversation._utterance - back
+        self.script.tell(Transcribed(utterance, text, final=final))
+
+    @rule(digit=st.sampled_from("0123456789#"))
+    def key(self, digit: str) -> None:
+        self.script.tell(Pressed(digit))
+
+    # --- the reply ---
+
+    def newest(self) -> int:
+        return self.script.turn
+
+    @rule(sentence=st.sampled_from(SENTENCES), old=st.booleans())
+    def reply_speaks(self, sentence: str, old: bool) -> None:
+        turn = self.newest() - (2 if old else 0)
+        if turn in self.finished:
+            return
+        self.script.tell(Meant(turn, sentence))
+        self.script.tell(Spoke(turn, clip(turn, sentence)))
+        self.meant[turn] = f"{self.meant.get(turn, '')} {sentence}".strip()
+
+    @rule(
+        action=st.sampled_from(
+            [
+                Expect(Expecting.YES_NO),
+                Expect(Expecting.DIGITS, "phone", r"\d{7}"),
+                HandOff("sales", "wants sales", "I want to buy"),
+                EndCall(Disposition.RESOLVED),
+                Did("find_order", {}, {}),
+            ]
+        )
+    )
+    def reply_acts(self, action: object) -> None:
+        if self.newest() not in self.finished:
+            self.script.tell(Acted(self.newest(), action))  # type: ignore[arg-type]
+
+    @rule(fails=st.booleans())
+    def reply_ends(self, fails: bool) -> None:
+        turn = self.newest()
+        if turn not in self.finished:
+            self.finished.add(turn)
+            self.script.tell(ReplyFailed(turn, "broke") if fails else ReplyFinished(turn))
+
+    # --- the line ---
+
+    @rule(seconds=st.floats(0.01, 12))
+    def time_passes(self, seconds: float) -> None:
+        self.script.wait(seconds)
+
+    @rule()
+    def marks_are_lost(self) -> None:
+        self.script.marks.clear()
+
+    @rule(by=st.sampled_from(EndedBy))
+    def hang_up(self, by: EndedBy) -> None:
+        self.script.tell(HungUp(by))
+
+    # --- what must hold ---
+
+    @invariant()
+    def heard_is_a_prefix_of_what_was_sent_and_that_of_what_was_meant(self) -> None:
+        for turn, meant in self.meant.items():
+            heard = self.script.conversation.playback.heard(turn).split()
+            assert heard == meant.split()[: len(heard)]
+
+    @invariant()
+    def every_turn_of_the_caller_is_answered_once(self) -> None:
+        answers = [
+            effect.turn
+            for effect in self.script.effects
+            if isinstance(effect, StartReply) and isinstance(effect.request, Answer)
+        ]
+        assert len(answers) == len(set(answers))
+
+    @invariant()
+    def at_most_one_reply_is_open(self) -> None:
+        effects: list[Effect] = self.script.effects[self.seen :]
+        self.seen = len(self.script.effects)
+        for effect in effects:
+            if isinstance(effect, StopReply):
+                assert effect.turn <= self.newest()
+
+    @invariant()
+    def never_silent_and_waiting_for_ever(self) -> None:
+        conversation = self.script.conversation
+        if conversation.ended:
+            return
+        assert conversation.deadline is not None
+        if not self.speaking:
+            assert conversation.deadline <= self.script.now + 31
+
+    @invariant()
+    def the_end_comes_once(self) -> None:
+        assert sum(isinstance(effect, HangUp) for effect in self.script.effects) == self.script.conversation.ended
+
+    def teardown(self) -> None:
+        """Left alone, every call ends by itself."""
+        conversation, step = self.script.conversation, 0
+        while not conversation.ended and step < 2000:
+            step += 1
+            before = len(self.script.effects)
+            assert conversation.deadline is not None
+            self.script.until(max(self.script.now, conversation.deadline) + 0.01)
+            if any(isinstance(e, StartReply) for e in self.script.effects[before:]):
+                self.script.tell(ReplyFailed(self.newest(), "nobody answers"))
+        assert conversation.ended
+
+
+TestCall = Call.TestCase
+TestCall.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
