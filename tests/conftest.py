@@ -1,0 +1,47 @@
+"""For every test: no packet leaves this machine, and ``virtual_time`` picks the loop that jumps."""
+
+import asyncio
+import ipaddress
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from tests.virtual_time import VirtualTimeLoop
+
+
+def _leaves_this_machine(host: object) -> bool:
+    if not host or host == "localhost":
+        return False
+    if isinstance(host, bytes):
+        host = host.decode()
+    try:
+        return not ipaddress.ip_address(str(host)).is_loopback
+    except ValueError:
+        return True  # a name that somebody else's server would have to resolve
+
+
+def _stay_on_this_machine(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook: Python calls it before it connects, sends or resolves, whoever asks for it.
+
+    ``pytest.fail`` raises what no ``except Exception`` swallows.
+    """
+    match event, arguments:
+        case ("socket.connect" | "socket.sendto", (_, (host, *_))) if _leaves_this_machine(host):
+            pytest.fail(f"{event} to {host}: tests reach 127.0.0.1 and [::1] only")
+        case ("socket.getaddrinfo" | "socket.gethostbyname", (host, *_)) if _leaves_this_machine(host):
+            pytest.fail(f"{event} of {host}: tests reach 127.0.0.1 and [::1] only")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "virtual_time: runs on a loop whose clock jumps to the next timer")
+    sys.addaudithook(_stay_on_this_machine)  # stays until the process ends, so not in a fixture
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    if item.get_closest_marker("virtual_time"):
+        return {"virtual": VirtualTimeLoop}
+    return {"real": asyncio.new_event_loop}
