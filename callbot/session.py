@@ -16,7 +16,7 @@ import structlog
 
 from callbot.agents.brain import Brain, Request, Say
 from callbot.call import Call, EndedBy
-from callbot.conversation.conversation import Conversation
+from callbot.conversation.conversation import Conversation, Intake
 from callbot.conversation.effects import (
     ClearAudio,
     Effect,
@@ -95,12 +95,15 @@ class Equipment:
     brain: Callable[[str], Brain]
     voices: Mapping[str, TextToSpeech]
     """By agent."""
+    fixed_voices: Mapping[str, TextToSpeech]
+    """The same, for sentences without call data: rendered once and kept."""
     phrases: Mapping[str, Mapping[Phrase, str]]
     """By language: what the call itself says."""
     first_agent: str
     language: str
     speakers: Mapping[str, str]
     """Language to the agent who takes callers that speak it."""
+    intake: Intake | None = None
 
 
 class Session:
@@ -116,7 +119,7 @@ class Session:
         observers: tuple[Observer, ...] = (),
     ) -> None:
         self.call = call
-        self.conversation = Conversation(equipment.rules, call)
+        self.conversation = Conversation(equipment.rules, call, equipment.intake)
         self.events = 0
         self.pace = Pace()
         self._line = line
@@ -272,7 +275,7 @@ class Session:
             await asyncio.wait([after])  # one reply at a time has the brain
         try:
             if isinstance(asked.request, Phrase):
-                await self._say(turn, asked.agent, self._phrase(asked.request))
+                await self._say(turn, asked.agent, self._phrase(asked.request), fixed=True)
             else:
                 await self._think(turn, asked.agent, asked.request)
         except ProviderError as error:
@@ -294,13 +297,14 @@ class Session:
         async with aclosing(brain.reply(request, self.conversation.history())) as actions:
             async for action in actions:
                 if isinstance(action, Say):
-                    await self._say(turn, agent, action.text)
+                    await self._say(turn, agent, action.text, fixed=action.fixed)
                 else:
                     await self._inbox.put(Acted(turn, action))
 
-    async def _say(self, turn: int, agent: str, sentence: str) -> None:
+    async def _say(self, turn: int, agent: str, sentence: str, *, fixed: bool) -> None:
         await self._inbox.put(Meant(turn, sentence))
-        async for clip in speak(self._equipment.voices[agent], turn, sentence):
+        voices = self._equipment.fixed_voices if fixed else self._equipment.voices
+        async for clip in speak(voices[agent], turn, sentence):
             await self._inbox.put(Spoke(turn, clip))
 
     def _phrase(self, phrase: Phrase) -> str:

@@ -9,6 +9,8 @@ When the caller starts to speak over us the carrier's buffer is cleared at once,
 anything else stops it for good, and is answered.
 """
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, assert_never
 
@@ -61,6 +63,7 @@ from callbot.conversation.events import (
     ReplyFinished,
     Spoke,
 )
+from callbot.conversation.farewell import is_farewell
 from callbot.conversation.rules import TurnRules
 from callbot.conversation.transcript import Handoff, Transcript, Turn
 from callbot.conversation.turns import AgentTurn, CallerTurn
@@ -68,15 +71,20 @@ from callbot.media_stream.playback import Playback
 from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
 from callbot.providers.ports import Transcribed
 from callbot.routing.handoff import ContextPacket, Switches
+from callbot.routing.intake import Choice
 
 MOST_FAILURES: Final = 2
 """So many broken replies in a row end the call with an apology."""
 
 
+Intake = Callable[[str], Choice | None]
+"""Whom the caller's first words ask for, if not the agent who answered."""
+
+
 class Conversation:
     """One call. Feed ``handle``; perform what it returns; call it again when ``deadline`` is due."""
 
-    def __init__(self, rules: TurnRules, call: Call) -> None:
+    def __init__(self, rules: TurnRules, call: Call, intake: Intake | None = None) -> None:
         self.transcript = Transcript()
         self.playback = Playback()
         self.agent = ""
@@ -95,6 +103,8 @@ class Conversation:
         self._quiet_since: float | None = None
         self._nudges = 0
         self._owed: HandOff | None = None
+        self._withdrawn: AgentTurn | None = None
+        self._intake = intake
         self._failures = 0
         self._over_at: float | None = None
         self._over = False
@@ -110,9 +120,7 @@ class Conversation:
     def history(self) -> History:
         """What a brain may know now."""
         transcript = self.transcript
-        return History(
-            self._call, transcript.lines(), dict(transcript.slots), tuple(transcript.tried)
-        )
+        return History(self._call, transcript.lines(), dict(transcript.slots), tuple(transcript.tried))
 
     # --- events ----------------------------------------------------------------------------------
 
@@ -197,8 +205,9 @@ class Conversation:
         caller = self._caller
         if caller is None or event.utterance != caller.utterance:
             return self._late(event, now) if event.final else []
-        if event.text or event.final:
-            caller.text = event.text.strip()
+        if caller.final and not event.final:
+            return []  # a partial that was overtaken by its final
+        caller.text = event.text.strip()
         caller.final = event.final and not caller.speaking
         reply = self._reply
         if reply is None or caller.digits:
@@ -226,7 +235,7 @@ class Conversation:
         reply = self._reply
         if reply is None:
             return False
-        if reply.ending is not None and completeness.is_farewell(text, self.language):
+        if reply.ending is not None and is_farewell(text, self.language):
             return True
         if self._expect.what in (Expecting.YES_NO, Expecting.CHOICE) and self._question_heard():
             return False
@@ -244,15 +253,19 @@ class Conversation:
     def _late(self, event: Transcribed, now: float) -> list[Effect]:
         """A final for a turn that is over: keep its text; answer it if nothing was said yet."""
         number = self._answered.get(event.utterance)
-        if number is None or not self.transcript.merge_late(number, event.text.strip()):
+        text = event.text.strip()
+        if number is None or not self.transcript.merge_late(number, text):
             return []
         reply = self._reply
+        if reply is not None and self._speaker is not None and self._speaker != self.agent:
+            effects = self._pause(reply, now) if self.playback.playing else []
+            return effects + self._stop_reply(now) + self._answer(text, "", now, now)
         if reply is None or not reply.silent or reply.number != number + 1:
             return []
         reply.held.clear()
         self._reply = None
         stop: list[Effect] = [StopReply(reply.number, unheard=True)]
-        return stop + self._ask(Answer(event.text.strip()), now, answers=reply.answers)
+        return stop + self._ask(Answer(text), now, answers=reply.answers)
 
     def _pressed(self, digit: str, now: float) -> list[Effect]:
         effects: list[Effect] = []
@@ -270,7 +283,8 @@ class Conversation:
         caller.stopped = caller.stopped or now
         caller.digits += digit
         caller.keyed_at = now
-        if digit == "#" or completeness.matches(caller.digits, self._expect.complete):
+        complete = self._expect.complete
+        if digit == "#" or (complete is not None and re.fullmatch(complete, caller.digits)):
             effects += self._end_caller_turn(now)
         return effects
 
@@ -284,25 +298,34 @@ class Conversation:
         if reply is not None and not caller.digits and self._ignorable(text):
             return self._dismiss(now)
         effects: list[Effect] = [StopHearing()] if caller.hearing else []
-        unanswered = ""
         if reply is not None:
             if self.playback.playing and not reply.paused:
                 effects += self._pause(reply, now)
-            unanswered = reply.answered if reply.silent else ""
             effects += self._stop_reply(now)
         self._caller = None
         self._quiet_since, self._nudges = None, 0
         end = caller.stopped if caller.stopped is not None else now
-        turn = self._next_turn("caller", text or caller.digits, caller.started, end)
+        withdrawn, self._withdrawn = self._withdrawn, None
+        if withdrawn is not None:
+            turn = self.transcript.extend(text or caller.digits, end)
+            text = f"{withdrawn.answered} {text}".strip()
+        else:
+            turn = self._next_turn("caller", text or caller.digits, caller.started, end)
         self._answered[caller.utterance] = turn.number
         effects.append(TurnEnded(turn))
+        return effects + self._answer(text, caller.digits, end, now)
+
+    def _answer(self, text: str, digits: str, end: float, now: float) -> list[Effect]:
+        """The caller's turn is over: who answers it?"""
         if self._speaker is not None and self._speaker != self.agent:
-            return effects + self._switch(HandOff(self._speaker, f"speaks {self.language}", text), now)
+            return self._switch(HandOff(self._speaker, f"speaks {self.language}", text), now)
         if self._owed is not None:
             owed, self._owed = self._owed, None
-            return effects + self._switch(replace(owed, pending=f"{owed.pending} {text}".strip()), now)
-        whole = f"{unanswered} {text}".strip()
-        return effects + self._ask(Answer(whole, caller.digits), now, answers=end)
+            return self._switch(replace(owed, pending=f"{owed.pending} {text}".strip()), now)
+        intake, self._intake = self._intake, None
+        if text and intake is not None and (choice := intake(text)) is not None:
+            return self._switch(HandOff(choice.agent, choice.reason, text), now)
+        return self._ask(Answer(text, digits), now, answers=end)
 
     def _dismiss(self, now: float) -> list[Effect]:
         """That was no turn: nothing was said, or only "mhm". What we were saying goes on."""
@@ -311,6 +334,9 @@ class Conversation:
         if self._reply is not None:
             self._reply.paused = False
             return effects + self._pump(now) + self._settle(now)
+        withdrawn, self._withdrawn = self._withdrawn, None
+        if withdrawn is not None:
+            return effects + self._answer(withdrawn.answered, "", withdrawn.answers or now, now)
         if self._owed is not None:
             owed, self._owed = self._owed, None
             return effects + self._switch(owed, now)
@@ -321,7 +347,12 @@ class Conversation:
     # --- the agent -------------------------------------------------------------------------------
 
     def _ask(
-        self, request: Request | Phrase, now: float, *, answers: float | None = None, ending: EndCall | None = None
+        self,
+        request: Request | Phrase,
+        now: float,
+        *,
+        answers: float | None = None,
+        ending: EndCall | None = None,
     ) -> list[Effect]:
         """Let the agent who has the call reply."""
         self._turn += 1
@@ -386,8 +417,17 @@ class Conversation:
         """The caller has taken the floor: the reply ends here."""
         reply, self._reply = self._reply, None
         assert reply is not None
+        if self._goes_on(reply):
+            self._withdrawn = reply
+            return [StopReply(reply.number, unheard=True)]
         self._owed = reply.hand_off  # a switch that was announced is made, whoever interrupts it
-        return [StopReply(reply.number, unheard=reply.silent), *self._close(reply, now, interrupted=not reply.silent)]
+        return [StopReply(reply.number), *self._close(reply, now, interrupted=not reply.silent)]
+
+    def _goes_on(self, reply: AgentTurn) -> bool:
+        """The caller had not finished: they spoke on before they could have heard that we answer."""
+        if not reply.answered or self._caller is None or self.playback.heard(reply.number):
+            return False
+        return reply.first_sent is None or self._caller.started < reply.first_sent + self._rules.going_on_within
 
     def _close(self, reply: AgentTurn, now: float, *, interrupted: bool) -> list[Effect]:
         if not reply.sentences:

@@ -1,7 +1,7 @@
 """The rules of turn-taking, as a person wrote them (``rules.yaml``)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -31,10 +31,15 @@ class TurnRules:
     first_prompt: float
     second_prompt: float
     goodbye: float
+    going_on_within: float
     keys_end_after: float
     marks_overdue_after: float
     reply_overdue_after: float
     longest_call: float
+
+    def for_calls_up_to(self, seconds: float) -> "TurnRules":
+        """The same rules for calls that may last ``seconds`` at most."""
+        return replace(self, longest_call=min(seconds, self.longest_call))
 
     def wait(self, said: Said, expecting: Expecting) -> float:
         """Seconds from the caller's last sound to the end of the turn."""
@@ -50,6 +55,7 @@ _GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 _PLAIN = (
     "forced_final_after",
+    "going_on_within",
     "keys_end_after",
     "marks_overdue_after",
     "reply_overdue_after",
@@ -86,9 +92,7 @@ def _row(row: Any, where: str) -> WaitRow:
     try:
         said = Said(row["said"])
     except ValueError:
-        raise ConfigurationError(
-            f"{where}: said: {row['said']!r} is not one of {', '.join(Said)}"
-        ) from None
+        raise ConfigurationError(f"{where}: said: {row['said']!r} is not one of {', '.join(Said)}") from None
     try:
         expecting = None if row["expecting"] == "any" else Expecting(row["expecting"])
     except ValueError:

@@ -71,7 +71,9 @@ def slots_as_json(slots: Mapping[str, SlotValue]) -> dict[str, Any]:
     """Slots with who said them; dates and amounts become text."""
     return {
         name: {
-            "value": slot.value if isinstance(slot.value, str | int | float | bool | None) else str(slot.value),
+            "value": slot.value
+            if isinstance(slot.value, str | int | float | bool | None)
+            else str(slot.value),
             "said_by": slot.said_by,
             "confirmed": slot.confirmed,
             "turn": slot.turn,
@@ -101,6 +103,13 @@ class Transcript:
             for turn in self.turns
             if turn.text
         )
+
+    def extend(self, text: str, end: float) -> Turn:
+        """The caller's last turn was not over: it goes on with this."""
+        at = max(i for i, turn in enumerate(self.turns) if turn.who == "caller")
+        turn = self.turns[at]
+        self.turns[at] = Turn(turn.number, turn.who, f"{turn.text} {text}".strip(), turn.start, end)
+        return self.turns[at]
 
     def merge_late(self, number: int, text: str) -> bool:
         """A final that came after its turn was answered: keep its text. False if the turn is unknown."""

@@ -14,6 +14,7 @@ from callbot.agents.brain import (
     TakeOver,
 )
 from callbot.call import Disposition, EndedBy
+from callbot.conversation.conversation import Conversation
 from callbot.conversation.effects import (
     ClearAudio,
     FlushHearing,
@@ -27,6 +28,7 @@ from callbot.conversation.effects import (
     TurnEnded,
 )
 from callbot.conversation.events import (
+    CallStarted,
     Acted,
     HungUp,
     LanguageHeard,
@@ -39,7 +41,8 @@ from callbot.conversation.events import (
 from callbot.media_stream.vad import SpeechStarted, SpeechStopped
 from callbot.providers.ports import Transcribed
 from callbot.routing.handoff import SlotValue
-from tests.conversation.script import Script, clip
+from callbot.routing.intake import Choice
+from tests.conversation.script import CALL, RULES, Script, clip
 
 LONG = "You can send anything back within thirty days and the label for it is free of charge."
 
@@ -144,6 +147,14 @@ def test_faults_7_a_repeated_final_gives_one_answer() -> None:
     script.tell(Transcribed(1, "What are your hours?", final=True))
     script.wait(0.5)
     assert len(script.asked()) == 2
+
+
+def test_a_partial_that_its_final_overtook_changes_nothing() -> None:
+    script = Script().greeted()
+    script.says("What are your opening hours?")
+    script.tell(Transcribed(1, "What are", final=False))
+    script.wait(0.3)
+    assert script.asked()[-1] == Answer("What are your opening hours?")
 
 
 def test_faults_8_noise_without_words_is_neither_answered_nor_recorded() -> None:
@@ -272,10 +283,10 @@ def test_a_caller_who_goes_on_before_the_answer_is_answered_as_a_whole() -> None
     script = Script().greeted()
     script.says("What are your hours?")
     script.wait(0.3)
-    script.says("On Saturday, I mean.")
+    script.says("Are you open on Saturday?")
     script.wait(0.6)
     assert StopReply(3, unheard=True) in script.effects
-    assert script.asked()[-1] == Answer("What are your hours? On Saturday, I mean.")
+    assert script.asked()[-1] == Answer("What are your hours? Are you open on Saturday?")
 
 
 def test_news_of_a_reply_that_was_stopped_is_stale() -> None:
@@ -565,3 +576,26 @@ def test_the_longest_call_ends_politely() -> None:
             script.replies("Sure.")
     assert script.effects[-1] == HangUp(Disposition.ABANDONED, EndedBy.SYSTEM)
     assert 3600 <= script.now < 3620
+
+
+def test_intake_gives_the_caller_to_whom_their_first_words_ask_for() -> None:
+    script = Script(started=False)
+    asked: list[str] = []
+
+    def intake(text: str) -> Choice | None:
+        asked.append(text)
+        return Choice("technical", "the caller said 'red light'")
+
+    script.conversation = Conversation(RULES, CALL, intake)
+    script.tell(CallStarted("support"))
+    script.greeted()
+    script.says("There is a red light.")
+    script.wait(0.5)
+    request = script.asked()[-1]
+    assert isinstance(request, TakeOver)
+    assert (request.packet.to_agent, request.packet.pending) == ("technical", "There is a red light.")
+    script.replies("Hi, this is Theo.")
+    script.wait(2)
+    script.says("It is still red.")
+    script.wait(0.5)
+    assert asked == ["There is a red light."], "only the first words are asked about"

@@ -1,0 +1,167 @@
+"""Answers to a question for a slot: the value, half of it, something else with it, or none."""
+
+from dataclasses import replace
+
+from callbot.agents.diversions import Diversions
+from callbot.agents.filling import KEYPAD, within
+from callbot.agents.flow_state import Wait
+from callbot.agents.flows import Ask, Slot
+from callbot.agents.heard import Heard
+from callbot.agents.slots import Kind, Parsed
+from callbot.agents.stepping import Stepping
+from callbot.agents.walk import Walk
+
+SYMBOLS = frozenset({Kind.ORDER_ID, Kind.PHONE, Kind.NUMBER, Kind.AMOUNT, Kind.TIME, Kind.DATETIME})
+"""The kinds made of digits: the same digits are not two of them."""
+
+
+class SlotAnswers:
+    """Fills the slot that was asked for, and whatever else of the task the answer holds."""
+
+    def __init__(self, steps: Stepping, heard: Heard, elsewhere: Diversions) -> None:
+        self.steps = steps
+        self.heard = heard
+        self.elsewhere = elsewhere
+        self.flow = steps.flow
+        self.state = steps.state
+        self.filling = steps.filling
+
+    def to_ask(self) -> Walk[None]:
+        wait = self.state.wait
+        slot = self.flow.slots[wait.slot]
+        parsed = self._read(slot)
+        if self.heard.wanders(answered=parsed is not None):
+            yield from self.elsewhere.wander()
+            return
+        others = yield from self._other_slots(slot)
+        if parsed is not None:
+            if within(slot.limits, parsed.value):
+                yield from self._fill(slot, parsed)
+            else:
+                yield from self.steps.say(slot.invalid)
+                yield from self._ask_once_more(slot, spoken=bool(slot.invalid))
+        elif slot.optional and (self.heard.says(self.flow.decline) or self.heard.yes_no() is False):
+            yield from self._decline(slot)
+        elif others or self.heard.best.name == self.state.task:
+            yield from self.steps.ask_again()
+        elif self.heard.is_foreign():
+            yield from self.steps.phrase("dont_know")
+            yield from self.steps.back()
+        else:
+            yield from self._ask_once_more(slot, spoken=False)
+
+    def _read(self, slot: Slot) -> Parsed | None:
+        """The answer by itself, or with the half that was given before."""
+        parsed = self.filling.read(slot, self.heard.text, self.heard.digits)
+        partial = self.state.wait.partial
+        if parsed is None and partial:
+            parsed = self.filling.read(slot, f"{partial} {self.heard.text}", self.heard.digits)
+        return parsed
+
+    def _fill(self, slot: Slot, parsed: Parsed) -> Walk[None]:
+        wait = self.state.wait
+        changed = slot.name in self.state.slots
+        held = self.filling.held(parsed, said_by="caller", turn=self.state.turn)
+        yield from self.steps.hold(slot, held)
+        yield from self._after_slot(wait, slot, changed=changed)
+
+    def _after_slot(self, wait: Wait, slot: Slot, *, changed: bool) -> Walk[None]:
+        """Go on behind the question, or back to the check that sent us to it."""
+        self.state.misses = 0
+        if wait.names:
+            yield from self.steps.read_back(wait.names[0], [slot.name])
+            return
+        node = self.flow.nodes[wait.node]
+        if isinstance(node.step, Ask):
+            yield from self.steps.go(node.step.next)
+
+    def _other_slots(self, asked: Slot) -> Walk[bool]:
+        """Fill or change what else of the task stands in this answer."""
+        found = False
+        names = [name for name in self.steps.task_slots() if name != asked.name]
+        for slot, parsed in self.filling.early(names, self.heard.text):
+            held = self.filling.held(parsed, said_by="caller", turn=self.state.turn)
+            known = self.state.slots.get(slot.name)
+            same = known is not None and known.value == held.value
+            if same or slot.kind is asked.kind or (asked.kind in SYMBOLS and slot.kind in SYMBOLS):
+                continue
+            found = True
+            yield from self.steps.hold(slot, held)
+            if known:
+                missing = yield from self.steps.look_up_again([slot.name])
+                if missing:
+                    yield from self.steps.go(missing)
+        return found
+
+    def _ask_once_more(self, slot: Slot, *, spoken: bool) -> Walk[None]:
+        """First say what was missing, then offer the keypad, then move on."""
+        wait = self.state.wait
+        wait = replace(wait, misses=wait.misses + 1, partial=f"{wait.partial} {self.heard.text}".strip())
+        self.state.wait = wait
+        question = slot.again or slot.ask
+        if wait.misses >= 3:
+            yield from self._give_up(slot)
+            return
+        problem = self.filling.problem(slot, wait.partial, self.heard.digits)
+        if wait.misses == 2 and slot.kind in KEYPAD:
+            yield from self.steps.phrase("slot_keypad", about=slot.about)
+        elif wait.misses == 2:
+            yield from self.steps.phrase("slot_again")
+        elif problem and not spoken:
+            yield from self.steps.say(("{problem}",), problem=problem)
+        elif not spoken:
+            yield from self.steps.phrase("slot_missed", about=slot.about)
+        yield from self.steps.wait_for(wait, question)
+
+    def _give_up(self, slot: Slot) -> Walk[None]:
+        wait = self.state.wait
+        if slot.optional:
+            yield from self._decline(slot)
+            return
+        yield from self.steps.phrase("slot_gave_up", about=slot.about)
+        if slot.give_up:
+            yield from self.steps.go(slot.give_up)
+        elif self.flow.intent_of(self.flow.human) == self.state.task:
+            self.state.task = ""
+            self.state.wait = Wait("listen", self.flow.start)
+            yield from self.steps.back()
+        else:
+            self.state.wait = wait
+            yield from self.steps.offer_human()
+
+    def _decline(self, slot: Slot) -> Walk[None]:
+        wait = self.state.wait
+        self.state.declined.append(slot.name)
+        yield from self.steps.phrase("slot_declined")
+        yield from self._after_slot(wait, slot, changed=False)
+
+    def to_offer(self) -> Walk[None]:
+        """Take the value that was offered, another one, or none."""
+        wait = self.state.wait
+        slot = self.flow.slots[wait.slot]
+        parsed = (
+            self.filling.read(slot, self.heard.text, self.heard.digits)
+            if len(self.heard.digits) != 1
+            else None
+        )
+        agreed = self.heard.yes_no()
+        if parsed is not None and within(slot.limits, parsed.value):
+            yield from self._fill(slot, parsed)
+        elif self.heard.wanders(answered=agreed is not None):
+            yield from self.elsewhere.wander()
+        elif (yield from self._other_slots(slot)) and (
+            agreed is None or (agreed is False and self.filling.is_correction(self.heard.text))
+        ):
+            yield from self.steps.ask_again()  # the no was about something else
+        elif agreed is True:
+            if (yield from self.steps.take_offered(slot)):
+                yield from self._after_slot(wait, slot, changed=False)
+            else:
+                yield from self.steps.wait_for(replace(wait, kind="ask", misses=0), slot.ask)
+        elif agreed is False or self.heard.says(self.flow.decline):
+            if slot.optional:
+                yield from self._decline(slot)
+            else:
+                yield from self.steps.wait_for(replace(wait, kind="ask", misses=0), slot.ask)
+        else:
+            yield from self.elsewhere.yes_or_no()

@@ -1,0 +1,83 @@
+"""The functions that an agent may call: typed, asynchronous, run once per idempotency key."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import UnionType
+from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+from callbot.errors import InvalidState
+
+ToolFunction = Callable[..., Awaitable[Mapping[str, Any] | None]]
+
+
+class ToolFailed(Exception):
+    """What stands behind a tool cannot be reached or refused; the caller is told so and loses nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One function. ``arguments`` are its parameters' names, ``required`` those without a default,
+    ``returns`` the fields of its result; ``changes_data`` makes the caller's yes necessary."""
+
+    name: str
+    function: ToolFunction
+    arguments: tuple[str, ...]
+    required: tuple[str, ...]
+    returns: tuple[str, ...]
+    changes_data: bool
+
+
+class Tools:
+    """A registry of tools, by name. Lives as long as the process: it remembers finished changes by key,
+    so that the same confirmed request never changes data twice."""
+
+    def __init__(self) -> None:
+        self._tools: dict[str, Tool] = {}
+        self._finished: dict[str, Mapping[str, Any] | None] = {}
+
+    def add(self, function: ToolFunction, *, changes_data: bool = False) -> None:
+        """Register an ``async def`` whose parameters are strings and that returns a TypedDict or None
+        (found nothing). The function's name is the tool's name in flows."""
+        name = getattr(function, "__name__", "")
+        parameters = inspect.signature(function).parameters.values()
+        returns = _fields(get_type_hints(function).get("return")) or _refuse(name)
+        self._tools[name] = Tool(
+            name=name,
+            function=function,
+            arguments=tuple(item.name for item in parameters),
+            required=tuple(item.name for item in parameters if item.default is inspect.Parameter.empty),
+            returns=returns,
+            changes_data=changes_data,
+        )
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tools
+
+    def __getitem__(self, name: str) -> Tool:
+        return self._tools[name]
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._tools)
+
+    async def run(self, name: str, arguments: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
+        """Run a tool, or return what it returned before for the same ``key`` when it changes data.
+
+        Raises ``ToolFailed``.
+        """
+        tool = self._tools[name]
+        if tool.changes_data and key in self._finished:
+            return self._finished[key]
+        result = await tool.function(**arguments)
+        if tool.changes_data:
+            self._finished[key] = result
+        return result
+
+
+def _fields(returned: Any) -> tuple[str, ...]:
+    options = get_args(returned) if get_origin(returned) in (Union, UnionType) else (returned,)
+    return next((tuple(option.__annotations__) for option in options if is_typeddict(option)), ())
+
+
+def _refuse(name: str) -> NoReturn:
+    raise InvalidState(f"the tool {name!r} must be annotated to return a TypedDict or None")

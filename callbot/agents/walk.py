@@ -1,0 +1,52 @@
+"""The language between the walker, which decides, and whoever drives it.
+
+A walk is a generator: it yields actions for the caller and needs for the driver, and is sent each
+need's result. It awaits nothing, so that a test can walk a call by hand.
+"""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from callbot.agents.brain import Action
+from callbot.agents.ranking import Found, Ranking
+
+Returned = TypeVar("Returned")
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """Needs a ``Ranking`` of what ``text`` may be about."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    """Needs a ``ToolResult``. The same ``key`` is the same request: a change is made once for it."""
+
+    tool: str
+    arguments: Mapping[str, Any]
+    key: str
+    changes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Needs the passage that answers ``query``, or the one called ``passage``: ``Found`` or None."""
+
+    query: str
+    passage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """``values`` is None when the tool found nothing; ``failed`` when it could not work at all."""
+
+    values: Mapping[str, Any] | None
+    failed: bool = False
+
+
+Need = Rank | RunTool | Search
+Given = Ranking | ToolResult | Found | None
+Walk = Generator[Action | Need, Given, Returned]

@@ -1,0 +1,53 @@
+"""Puts a process together from its settings: the business, the models, the voices, the records."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from callbot.agents.tools import Tools
+from callbot.business import load as load_business
+from callbot.carriers.twilio.signatures import Signatures
+from callbot.config import Settings
+from callbot.crew import hire
+from callbot.demo import larkfield
+from callbot.reception import Finished, Reception
+from callbot.services import Services
+from callbot.session import Observer
+from callbot.store.recorder import Recorder
+
+
+@asynccontextmanager
+async def assemble(
+    settings: Settings,
+    *,
+    observers: tuple[Observer, ...] = (),
+    finished: Finished = lambda record: None,
+    loading: Callable[[str], None] = lambda what: None,
+) -> AsyncIterator[Services]:
+    """Everything loaded and shared, until the process ends. ``loading`` is told each part before it loads.
+
+    Raises ``ConfigurationError`` or ``ModelMissing``.
+    """
+    loading("the business")
+    business = larkfield() if settings.company is None else load_business(settings.company, Tools())
+    loading("speech recognition, voices and embeddings")
+    crew = await asyncio.to_thread(hire, settings, business)
+    loading("fixed phrases into the cache of voices")
+    await crew.warm()
+    recorder = Recorder(settings.database_url, spool=settings.spool)
+    await recorder.start()
+    recordings = settings.recordings if settings.record else None
+    reception = Reception(crew.equip, recorder, recordings, observers=observers, finished=finished)
+    try:
+        yield Services(
+            settings=settings,
+            recorder=recorder,
+            reception=reception,
+            missing=lambda: (),
+            signatures=Signatures.of(settings),
+            titles={agent.name: agent.title for agent in business.agents.values()},
+        )
+    finally:
+        reception.close()
+        await recorder.aclose()
+        await crew.aclose()

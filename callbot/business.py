@@ -1,0 +1,116 @@
+"""A whole business from its folder: numbers, agents with their flows, and documents.
+
+business.yaml          its name and its numbers
+agents/<name>.yaml     one agent each, with its flow
+shared/*.yaml          parts of flows that several agents include
+documents/<name>.yaml  passages to answer from
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from callbot.agents import flow_file, knowledge, yaml_source
+from callbot.agents.agent import Agent
+from callbot.agents.flow_brain import FlowBrain
+from callbot.agents.flows import Flow
+from callbot.agents.knowledge import NO_DOCUMENTS, Documents
+from callbot.agents.matching import Understanding
+from callbot.agents.tools import Tools
+from callbot.agents.yaml_source import Source, fail, unknown_name
+from callbot.errors import ConfigurationError
+from callbot.providers.ports import Embedder
+from callbot.routing.intake import LanguageRoute, Number
+
+
+@dataclass(frozen=True, slots=True)
+class Business:
+    """All of a business that a call needs, checked. ``numbers`` is by the number dialled (E.164)."""
+
+    name: str
+    numbers: Mapping[str, Number]
+    agents: Mapping[str, Agent]
+    flows: Mapping[str, Flow]
+    documents: Mapping[str, Documents]
+    tools: Tools
+
+    def understand(self, embedder: Embedder) -> "Brains":
+        """Embed every flow's examples. Blocking, seconds for hundreds of sentences: keep the vectors
+        (``KeptVectors``), and call it in a thread."""
+        return Brains(
+            self,
+            {
+                name: Understanding(
+                    flow, self.documents.get(self.agents[name].documents, NO_DOCUMENTS), embedder
+                )
+                for name, flow in self.flows.items()
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Brains:
+    """Makes brains: one per agent and call."""
+
+    business: Business
+    understandings: Mapping[str, Understanding]
+
+    def brain(self, agent: str, *, today: date) -> FlowBrain:
+        """A new brain for ``agent``; ``today`` is the date at the business, for "on Tuesday"."""
+        business = self.business
+        return FlowBrain(
+            business.agents[agent],
+            business.flows[agent],
+            self.understandings[agent],
+            business.tools,
+            today=today,
+        )
+
+
+def load(folder: Path, tools: Tools) -> Business:
+    """Read and check a business. Raises ``ConfigurationError`` naming file and line."""
+    source = yaml_source.read(folder / "business.yaml")
+    yaml_source.check_shape(source, "business")
+    name = source.data["name"]
+    paths = {path.stem: path for path in sorted((folder / "agents").glob("*.yaml"))}
+    if not paths:
+        raise ConfigurationError(f"{folder.name}: there are no agents; write one in agents/<name>.yaml")
+    numbers = _numbers(source, frozenset(paths))
+    documents = {path.stem: knowledge.load(path) for path in sorted((folder / "documents").glob("*.yaml"))}
+    agents: dict[str, Agent] = {}
+    flows: dict[str, Flow] = {}
+    for stem, path in paths.items():
+        agents[stem], flows[stem] = flow_file.load(
+            path, business=name, tools=tools, agents=paths.keys(), documents=documents.keys()
+        )
+    return Business(name, numbers, agents, flows, documents, tools)
+
+
+def _numbers(source: Source, agents: frozenset[str]) -> dict[str, Number]:
+    problems: list[str] = []
+    numbers: dict[str, Number] = {}
+    for dialled, entry in source.data["numbers"].items():
+        place = ("numbers", dialled)
+        named: list[tuple[tuple[str, ...], str]] = [(("agent",), entry["agent"])]
+        named += [(("by_words", agent), agent) for agent in entry.get("by_words", {})]
+        by_language = entry.get("by_language", {})
+        named += [(("by_language", code, "agent"), route["agent"]) for code, route in by_language.items()]
+        problems += [
+            f"{source.at((*place, *inner))}: {unknown_name('agent', agent, agents)}"
+            for inner, agent in named
+            if agent not in agents
+        ]
+        numbers[dialled] = Number(
+            dialled=dialled,
+            name=entry["name"],
+            agent=entry["agent"],
+            languages=tuple(entry.get("languages", ("en",))),
+            by_words={agent: tuple(phrases) for agent, phrases in entry.get("by_words", {}).items()},
+            by_language={
+                code: LanguageRoute(route["agent"], tuple(route.get("words", ())))
+                for code, route in by_language.items()
+            },
+        )
+    fail(problems)
+    return numbers

@@ -1,0 +1,118 @@
+"""``callbot call``: a recorded caller rings the bot, and you watch."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from callbot import logs
+from callbot.cli.local import DEFAULT_FROM, DEFAULT_TO, Rung, local, local_settings
+from callbot.cli.view import CallView
+from callbot.config import LogLevel, Settings
+from callbot.exchange.callers import RecordedCaller
+from callbot.exchange.errors import ScenarioError, SoundError
+
+GOOD = ("resolved", "transferred", "abandoned")
+
+
+def call(audio: Path, *, json_path: Path | None, to: str | None, straight: bool) -> int:
+    """0 when the call went through, 1 when it failed, 2 when the recording cannot be used."""
+    console = Console()
+    settings = local_settings()
+    logs.configure(settings.model_copy(update={"log_level": LogLevel.WARNING}))
+    try:
+        caller = RecordedCaller(audio, straight=straight)
+    except (ScenarioError, SoundError) as error:
+        console.print(str(error), style="red", markup=False)
+        return 2
+    rung = asyncio.run(_ring(settings, caller, audio, to, console))
+    record = rung.record | {"measured": measured(rung)}
+    if json_path is not None:
+        json_path.parent.mkdir(parents=True, exist_ok=True)
+        json_path.write_text(json.dumps(record, indent=2, default=str) + "\n")
+    summary(console, rung, json_path)
+    return 0 if rung.record and rung.record["disposition"] in GOOD else 1
+
+
+async def _ring(settings: Settings, caller: RecordedCaller, audio: Path, to: str | None, console: Console) -> Rung:
+    to_number = to or caller.sidecar.to_number or DEFAULT_TO
+    from_number = caller.sidecar.from_number or DEFAULT_FROM
+    view = CallView(console)
+
+    def loading(what: str) -> None:
+        console.print(f"loading {what}", style="dim", highlight=False)
+
+    async with local(settings, observers=(view.observe,), loading=loading) as bot:
+        view.titles = bot.services.titles
+        console.print(f"{audio.name} rings {to_number} from {from_number}", style="bold", highlight=False)
+        with view:
+            return await bot.ring(caller, from_number=from_number, to_number=to_number)
+
+
+def measured(rung: Rung) -> dict[str, Any]:
+    """What the exchange measured on the audio at the caller's ear, in ms."""
+    result = rung.result
+    return {
+        "responses_ms": [response.after_ms for response in result.responses],
+        "response_p50_ms": percentile([response.after_ms for response in result.responses], 50),
+        "response_p95_ms": percentile([response.after_ms for response in result.responses], 95),
+        "barge_ins_ms": [barge_in.after_ms for barge_in in result.barge_ins],
+        "duration_ms": result.duration_ms,
+        "warnings": [f"{warned.code} {warned.detail}" for warned in result.warnings],
+    }
+
+
+def percentile(values: list[int], percent: int) -> int | None:
+    """The nearest-rank percentile; None of nothing."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+
+
+def summary(console: Console, rung: Rung, json_path: Path | None) -> None:
+    """The table at the end, and how to go on."""
+    record, numbers = rung.record, measured(rung)
+    if not record:
+        console.print(f"The call failed before it was answered: {rung.result.detail or rung.result.status}.", style="red")
+        for warned in rung.result.warnings:
+            console.print(f"  {warned.code} {warned.detail}", style="red", markup=False)
+        return
+    turns = record["turns"]
+    table = Table(title="The call", title_justify="left", show_header=False, box=None, padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column()
+    table.add_row("ended", f"{record['disposition']}, by the {record['ended_by']}, after {_seconds(rung)} s")
+    table.add_row("agents", " → ".join(record["agents"]))
+    table.add_row("handoffs", "; ".join(f"{h['from']} → {h['to']}: {h['reason']}" for h in record["handoffs"]) or "none")
+    table.add_row("turns", f"{sum(t['who'] == 'caller' for t in turns)} of the caller, {sum(t['who'] == 'agent' for t in turns)} of the agents")
+    table.add_row(
+        "response at the ear",
+        f"p50 {numbers['response_p50_ms']} ms, p95 {numbers['response_p95_ms']} ms, over {len(numbers['responses_ms'])} answers",
+    )
+    interrupted = [turn for turn in turns if turn.get("interrupted")]
+    table.add_row("interruptions", str(len(interrupted)))
+    for turn in interrupted:
+        table.add_row("  heard of it", f"“{turn['heard']}” of “{turn['text']}”")
+    if numbers["barge_ins_ms"]:
+        table.add_row("silent after", ", ".join(f"{ms} ms" for ms in numbers["barge_ins_ms"]) + " from the caller's first sound")
+    for tool in record["tools"]:
+        if tool["changed"]:
+            table.add_row("done", f"{tool['tool'].replace('_', ' ')}: {_short(tool['result'])}")
+    table.add_row("recording", f"{record['recording']} (caller left, bot right)")
+    if json_path is not None:
+        table.add_row("call record", str(json_path))
+    console.print()
+    console.print(table)
+    console.print("\nGo on with [bold]make serve[/bold] to take calls from Twilio, or ring with a recording of your own: callbot call YOUR.wav")
+
+
+def _seconds(rung: Rung) -> int:
+    return round(rung.result.duration_ms / 1000)
+
+
+def _short(result: dict[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in (result or {}).items())

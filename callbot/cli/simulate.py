@@ -1,0 +1,150 @@
+"""``callbot simulate``: scripted callers ring, and what they expect of the call is checked."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from callbot import logs
+from callbot.cli.call import measured, percentile
+from callbot.cli.local import DEFAULT_FROM, DEFAULT_TO, Local, Rung, local, local_settings
+from callbot.config import LogLevel, Settings
+from callbot.errors import ConfigurationError
+from callbot.exchange.callers import RecordedCaller, ScriptedCaller
+from callbot.exchange.errors import ScenarioError, SoundError
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+EXPECTATIONS = ("agents", "disposition", "slots", "handoffs", "heard", "max_response_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """One caller to be, and what its call is expected to be like."""
+
+    name: str
+    caller: RecordedCaller | ScriptedCaller
+    from_number: str
+    to_number: str
+    expect: Mapping[str, Any]
+
+
+def simulate(paths: list[Path], *, json_path: Path | None) -> int:
+    """0 when every call met its expectations, 1 otherwise, 2 when a scenario cannot be read."""
+    console = Console()
+    try:
+        callers = [read(path) for path in paths]
+    except (ScenarioError, SoundError, ConfigurationError) as error:
+        console.print(str(error), style="red", markup=False)
+        return 2
+    settings = local_settings()
+    logs.configure(settings.model_copy(update={"log_level": LogLevel.WARNING}))
+    return asyncio.run(_simulate(settings, callers, console, json_path))
+
+
+def read(path: Path) -> Ringing:
+    """A scenario, or a recorded caller with its sidecar."""
+    if path.suffix == ".wav":
+        caller = RecordedCaller(path)
+        sidecar = path.with_suffix(".yaml")
+        data = yaml.safe_load(sidecar.read_text()) if sidecar.is_file() else {}
+        from_number = caller.sidecar.from_number or DEFAULT_FROM
+        return Ringing(path.stem, caller, from_number, caller.sidecar.to_number or DEFAULT_TO, _known(path, data.get("expect", {})))
+    scripted = ScriptedCaller(path)
+    scenario = scripted.scenario
+    return Ringing(
+        scenario.name, scripted, scenario.from_number, scenario.to_number, _known(path, scenario.expect)
+    )
+
+
+def _known(path: Path, expect: Mapping[str, Any]) -> Mapping[str, Any]:
+    unknown = set(expect) - set(EXPECTATIONS)
+    if unknown:
+        raise ConfigurationError(
+            f"{path}: expect: {', '.join(sorted(unknown))} cannot be checked; write {', '.join(EXPECTATIONS)}"
+        )
+    return expect
+
+
+async def _simulate(settings: Settings, callers: list[Ringing], console: Console, json_path: Path | None) -> int:
+    table = Table("caller", "result", "agents", "disposition", "p50", "p95", "unmet", title_justify="left")
+    records: list[dict[str, Any]] = []
+    failed = 0
+    async with local(settings) as bot:
+        for number, ringing in enumerate(callers, 1):
+            console.print(f"[{number}/{len(callers)}] {ringing.name}", highlight=False, markup=False)
+            rung = await ring(bot, ringing)
+            problems = unmet(ringing.expect, rung)
+            failed += bool(problems)
+            numbers = measured(rung)
+            records.append({"name": ringing.name, "unmet": problems, **rung.record, "measured": numbers})
+            table.add_row(
+                ringing.name,
+                "[red]failed[/red]" if problems else "[green]ok[/green]",
+                " → ".join(rung.record.get("agents", ())),
+                str(rung.record.get("disposition", "none")),
+                str(numbers["response_p50_ms"] or "-"),
+                str(numbers["response_p95_ms"] or "-"),
+                "\n".join(problems),
+            )
+    console.print(table)
+    console.print(overall([record["measured"] for record in records]), highlight=False)
+    console.print(f"{len(callers) - failed} passed, {failed} failed", highlight=False)
+    if json_path is not None:
+        json_path.write_text(json.dumps(records, indent=2, default=str) + "\n")
+    return 1 if failed else 0
+
+
+def _same(got: object, expected: object) -> bool:
+    """A date is what its weekday is, so that a recording stays right next week."""
+    if str(expected).lower() in WEEKDAYS:
+        try:
+            return WEEKDAYS[date.fromisoformat(str(got)).weekday()] == str(expected).lower()
+        except ValueError:
+            return False
+    return str(got) == str(expected)
+
+
+def overall(measurements: Sequence[Mapping[str, Any]]) -> str:
+    """The percentiles over all calls, as the exchange measured them on the audio."""
+    responses = [ms for numbers in measurements for ms in numbers["responses_ms"]]
+    barge_ins = [ms for numbers in measurements for ms in numbers["barge_ins_ms"]]
+    return (
+        f"response at the ear: p50 {percentile(responses, 50)} ms, p95 {percentile(responses, 95)} ms "
+        f"({len(responses)} answers); "
+        f"barge-in to silence: p50 {percentile(barge_ins, 50)} ms ({len(barge_ins)} interruptions)"
+    )
+
+
+async def ring(bot: Local, ringing: Ringing) -> Rung:
+    """One call."""
+    return await bot.ring(ringing.caller, from_number=ringing.from_number, to_number=ringing.to_number)
+
+
+def unmet(expect: Mapping[str, Any], rung: Rung) -> list[str]:
+    """What the call was expected to be like and was not, in words."""
+    record = rung.record
+    if not record:
+        return [f"the call was not answered: {rung.result.detail or rung.result.status}"]
+    problems = []
+    for name in ("agents", "disposition"):
+        if name in expect and record[name] != expect[name]:
+            problems.append(f"{name}: {record[name]}, expected {expect[name]}")
+    if "handoffs" in expect and len(record["handoffs"]) != expect["handoffs"]:
+        problems.append(f"handoffs: {len(record['handoffs'])}, expected {expect['handoffs']}")
+    for name, value in expect.get("slots", {}).items():
+        got = record["slots"].get(name, {}).get("value")
+        if not _same(got, value):
+            problems.append(f"slot {name}: {got}, expected {value}")
+    heard = " ".join(turn["heard"] or "" for turn in record["turns"] if turn["who"] == "agent").lower()
+    problems += [f"not heard: {phrase!r}" for phrase in expect.get("heard", ()) if phrase.lower() not in heard]
+    slowest = max((response.after_ms for response in rung.result.responses), default=0)
+    if "max_response_ms" in expect and slowest > expect["max_response_ms"]:
+        problems.append(f"slowest response {slowest} ms, expected at most {expect['max_response_ms']}")
+    return problems

@@ -1,0 +1,22 @@
+"""Is this only a goodbye? Then it does not interrupt ours."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+_WORDS: Final[Mapping[str, frozenset[str]]] = {
+    "en": frozenset(
+        "bye goodbye thanks thank you very much so too okay ok alright great good nice day night evening have a "
+        "take care cheers see later and the same to".split()
+    ),
+    "es": frozenset(
+        "adiós adios gracias muchas hasta luego pronto mañana igualmente vale bueno buen buenas día tarde noche "
+        "que tenga un muy amable y a usted".split()
+    ),
+}
+
+
+def is_farewell(text: str, language: str = "en") -> bool:
+    """Every word of it belongs to a goodbye or to thanks."""
+    words = re.findall(r"[\w']+", text.lower())
+    return bool(words) and all(word in _WORDS.get(language, _WORDS["en"]) for word in words)

@@ -1,0 +1,11 @@
+"""Spoken text: what a voice is given for what was written, and what was written for what was said.
+
+Written words stay the unit: ``spoken`` has a token for each, ``text_for_voice`` is what to speak,
+``align`` maps the voice's word times back.
+"""
+
+from callbot.conversation.spoken.alignment import align
+from callbot.conversation.spoken.reading import Token, spoken, text_for_voice
+from callbot.conversation.spoken.sentences import SentenceSplitter, sentences
+
+__all__ = ["SentenceSplitter", "Token", "align", "sentences", "spoken", "text_for_voice"]

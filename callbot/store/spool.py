@@ -1,0 +1,72 @@
+"""Records in a file while the database is down: appended, read back in order, then removed.
+
+One thread at a time uses it. Its methods block: call them off the event loop.
+"""
+
+import os
+from collections.abc import Generator, Iterable
+from pathlib import Path
+
+from callbot.store.records import Record, from_line, to_line
+
+
+class Spool:
+    """``path`` holds one record per line; lines that are none end up in ``rejected``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rejected = path.with_name(f"{path.stem}.rejected{path.suffix}")
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def append(self, records: Iterable[Record]) -> None:
+        """On the disk when it returns. Raises ``OSError``, and then nothing counts as written."""
+        _append(self.path, (to_line(record) for record in records))
+
+    def reject(self, records: Iterable[Record]) -> None:
+        """Put aside what no database takes, for a person to look at."""
+        _append(self.rejected, (to_line(record) for record in records))
+
+    def read(self, most: int) -> Generator[list[Record], None, None]:
+        """Every record in order, ``most`` at a time."""
+        batch: list[Record] = []
+        with self.path.open(encoding="utf-8") as lines:
+            for line in lines:
+                try:
+                    batch.append(from_line(line))
+                except (ValueError, KeyError, TypeError):  # torn by a crash, or written by something else
+                    _append(self.rejected, [line.rstrip("\n")])
+                if len(batch) == most:
+                    yield batch
+                    batch = []
+        if batch:
+            yield batch
+
+    def remove(self) -> None:
+        self.path.unlink()
+
+
+def _append(path: Path, lines: Iterable[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab", opener=_private) as file:
+        before = file.tell()
+        if before and not _ends_a_line(path):
+            file.write(b"\n")
+        try:
+            file.writelines(line.encode() + b"\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            os.ftruncate(file.fileno(), before)
+            raise
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

@@ -1,0 +1,65 @@
+"""Real models, loaded once for all tests of this folder, and speech to give them."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from callbot.providers import mulaw
+from callbot.providers.inference import InferencePool
+from callbot.providers.registry import Models
+from callbot.providers.stt.moonshine import MoonshineModel
+from callbot.providers.tts.hibari import HibariVoice
+from callbot.providers.tts.hibari_model import HibariModel
+
+SILENCE = b"\xff"
+Say = Callable[[str], bytes]
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[InferencePool]:
+    pool = InferencePool(2)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(scope="session")
+def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="session")
+def models(pool: InferencePool, model_cache: Path) -> Models:
+    """Without the espeak process: that one belongs to a loop, and so to one test."""
+    return Models(pool, cache=model_cache)
+
+
+@pytest.fixture(scope="session")
+def moonshine(models: Models) -> MoonshineModel:
+    return models.once("moonshine", MoonshineModel.load)
+
+
+@pytest.fixture(scope="session")
+def hibari(models: Models) -> HibariModel:
+    return models.once("hibari", HibariModel.load)
+
+
+@pytest.fixture(scope="session")
+def say(hibari: HibariModel, pool: InferencePool) -> Say:
+    """English speech as mu-law, with a quarter second of silence on either side."""
+    voice = HibariVoice("hibari", hibari, pool)
+
+    async def speak(text: str) -> bytes:
+        return b"".join([speech.audio async for speech in voice.speak(text)])
+
+    def say(text: str) -> bytes:
+        with asyncio.Runner() as runner:
+            return SILENCE * 2000 + runner.run(speak(text)) + SILENCE * 2000
+
+    return say
+
+
+@pytest.fixture(scope="session")
+def transcribe(moonshine: MoonshineModel) -> Callable[[bytes], str]:
+    return lambda audio: moonshine.transcribe(mulaw.decode(audio, rate=16_000))

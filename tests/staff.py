@@ -1,0 +1,68 @@
+"""Stand-ins for what a call needs, where a test is about the call and not about models.
+
+The detector judges by level; ears and voice are the fakes that ship with the ports.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callbot.agents.brain import Action, Brain, History, Request
+from callbot.conversation.effects import Phrase
+from callbot.providers.ports import SpeechToText, TextToSpeech
+from callbot.session import Equipment
+from tests.conversation.script import RULES
+
+PHRASES = {"en": {Phrase.REPAIR: "Sorry, again please?", Phrase.APOLOGY: "Sorry.", Phrase.TIME_IS_UP: "Time."}}
+
+
+class LevelDetector:
+    """Anything louder than a whisper is speech."""
+
+    def run(
+        self, chunks: NDArray[np.float32], states: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        loud = np.abs(chunks).max(axis=1) > 0.02
+        return loud.astype(np.float32), states
+
+
+class ScriptedBrain:
+    """Answers each request from a table, else from ``otherwise``; ``asked`` remembers the requests."""
+
+    def __init__(self, answer: Callable[[Request], Sequence[Action]]) -> None:
+        self.asked: list[Request] = []
+        self.forgotten = 0
+        self._answer = answer
+
+    async def reply(self, request: Request, history: History) -> AsyncGenerator[Action]:
+        self.asked.append(request)
+        for action in self._answer(request):
+            yield action
+            await asyncio.sleep(0)
+
+    def forget(self) -> None:
+        self.forgotten += 1
+
+
+def equipment(
+    brains: Mapping[str, Brain],
+    ears: Callable[[], SpeechToText],
+    voice: TextToSpeech,
+    *,
+    first: str = "support",
+    speakers: Mapping[str, str] | None = None,
+) -> Equipment:
+    return Equipment(
+        rules=RULES,
+        detector=LevelDetector(),
+        ears=ears,
+        brain=lambda agent: brains[agent],
+        voices=dict.fromkeys(brains, voice),
+        fixed_voices=dict.fromkeys(brains, voice),
+        phrases=PHRASES,
+        first_agent=first,
+        language="en",
+        speakers=speakers or {},
+    )

@@ -1,0 +1,254 @@
+"""The driver on virtual time: frames in, messages out, and nothing left behind."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from callbot.agents.brain import Action, Answer, EndCall, Expect, Expecting, Greet, HandOff, Request, Say, TakeOver
+from callbot.call import Call, Disposition, EndedBy
+from callbot.errors import ProviderError
+from callbot.media_stream.messages import Dtmf, Mark, Media
+from callbot.providers.stt.fake import FakeEars
+from callbot.providers.tts.fake import FakeVoice
+from callbot.session import Session
+from tests.staff import ScriptedBrain, equipment
+
+pytestmark = pytest.mark.virtual_time
+
+STREAM = "MZ1"
+SILENCE = b"\xff" * 160
+rng = np.random.default_rng(1)
+VOICE = bytes(rng.choice(np.frombuffer(b"\x20\xa0\x10\x90", np.uint8), 160))
+
+
+class Carrier:
+    """The far side of a session: plays what it is sent, and returns marks when they are reached."""
+
+    def __init__(self) -> None:
+        self.stream_sid = STREAM
+        self.sent: list[dict[str, object]] = []
+        self.closed = False
+        self.session: Session | None = None
+        self._plays_until = 0.0
+        self._marks: list[tuple[float, str]] = []
+        self._chunk = 0
+
+    def send(self, message: str) -> None:
+        data = json.loads(message)
+        self.sent.append(data)
+        now = asyncio.get_running_loop().time()
+        match data["event"]:
+            case "media":
+                import base64
+
+                audio = base64.b64decode(data["media"]["payload"])
+                self._plays_until = max(self._plays_until, now) + len(audio) / 8000
+            case "mark":
+                self._marks.append((max(self._plays_until, now), data["mark"]["name"]))
+            case "clear":
+                self._plays_until = now
+                self._marks = [(now, name) for _, name in self._marks]
+
+    def hang_up(self) -> None:
+        self.closed = True
+
+    async def says(self, frames: Sequence[bytes]) -> None:
+        """20 ms a frame, with marks coming back meanwhile."""
+        session = self.session
+        assert session is not None
+        for audio in frames:
+            await asyncio.sleep(0.02)
+            now = asyncio.get_running_loop().time()
+            while self._marks and self._marks[0][0] <= now:
+                session.received(Mark(STREAM, self._marks.pop(0)[1], 0))
+            self._chunk += 1
+            session.received(Media(STREAM, 0, self._chunk, (self._chunk - 1) * 20, audio))
+
+    async def silence(self, seconds: float) -> None:
+        await self.says([SILENCE] * round(seconds * 50))
+
+    async def speech(self, seconds: float) -> None:
+        await self.says([VOICE] * round(seconds * 50))
+
+    def events(self) -> list[object]:
+        return [message["event"] for message in self.sent]
+
+
+def support(request: Request) -> Sequence[Action]:
+    match request:
+        case Greet():
+            return [Say("Hello, how can I help you today?"), Expect(Expecting.ANYTHING)]
+        case Answer(text) if "sales" in text:
+            return [Say("One moment."), HandOff("sales", "wants sales", pending=text)]
+        case Answer(text) if "bye" in text:
+            return [Say("Goodbye."), EndCall(Disposition.RESOLVED)]
+        case Answer(text) if "break" in text:
+            raise ProviderError("no voice today", retryable=False)
+        case Answer(text) if "bug" in text:
+            return [1 / 0]  # type: ignore[list-item]
+        case Answer(digits=digits) if digits:
+            return [Say(f"You pressed {digits}.")]
+    return [Say("We open at eight in the morning and close at eight in the evening, every day but Sunday.")]
+
+
+def sales(request: Request) -> Sequence[Action]:
+    return [Say("Hi, this is sales.")] if isinstance(request, TakeOver) else [Say("Sure.")]
+
+
+async def run(carrier: Carrier, *heard: str, script: object = None) -> Session:
+    brains = {"support": ScriptedBrain(support), "sales": ScriptedBrain(sales)}
+    session = Session(
+        Call("CA1", "+15550142", "+15550100"),
+        carrier,
+        equipment(brains, lambda: FakeEars(list(heard)), FakeVoice()),
+    )
+    carrier.session = session
+    async with asyncio.timeout(600), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(session.run())
+        await script(carrier)  # type: ignore[operator]
+        if not running.done():
+            session.hung_up(EndedBy.CALLER)
+    return session
+
+
+async def test_the_greeting_is_sent_at_once_and_marked() -> None:
+    carrier = Carrier()
+
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(6)
+
+    session = await run(carrier, script=script)
+    assert carrier.events()[:2] == ["media", "mark"]
+    assert session.conversation.transcript.turns[0].heard == "Hello, how can I help you today?"
+    assert carrier.closed
+
+
+async def test_speech_is_recognised_and_answered() -> None:
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(4)
+        await carrier.speech(1.0)
+        await carrier.silence(10)
+
+    session = await run(Carrier(), "What are your hours?", script=script)
+    turns = session.conversation.transcript.turns
+    assert [turn.who for turn in turns] == ["agent", "caller", "agent"]
+    assert turns[1].text == "What are your hours?"
+    assert turns[2].heard == turns[2].text
+    assert turns[2].response_ms is not None
+    assert turns[2].response_ms < 400
+
+
+async def test_barge_in_clears_the_carrier_and_the_rest_is_not_heard() -> None:
+    carrier = Carrier()
+
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(4)
+        await carrier.speech(1.0)
+        await carrier.silence(2)
+        await carrier.speech(1.2)
+        await carrier.silence(8)
+
+    session = await run(carrier, "What are your hours?", "Wait, what about Saturday?", script=script)
+    interrupted = [turn for turn in session.conversation.transcript.turns if turn.interrupted]
+    assert len(interrupted) == 1
+    assert interrupted[0].heard
+    assert interrupted[0].text.startswith(interrupted[0].heard)
+    assert interrupted[0].heard != interrupted[0].text
+    assert "clear" in carrier.events()
+
+
+async def test_a_handoff_lets_the_next_agent_speak() -> None:
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(4)
+        await carrier.speech(1.0)
+        await carrier.silence(8)
+
+    session = await run(Carrier(), "I want to talk to sales.", script=script)
+    transcript = session.conversation.transcript
+    assert transcript.agents == ["support", "sales"]
+    assert [turn.agent for turn in transcript.turns if turn.who == "agent"] == ["support", "support", "sales"]
+
+
+async def test_the_agent_hangs_up_after_the_goodbye_was_heard() -> None:
+    carrier = Carrier()
+
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(4)
+        await carrier.speech(0.8)
+        await carrier.silence(5)
+
+    session = await run(carrier, "Goodbye bye.", script=script)
+    assert carrier.closed
+    assert session.conversation.transcript.disposition is Disposition.RESOLVED
+    assert session.conversation.transcript.turns[-1].heard == "Goodbye."
+
+
+async def test_keys_reach_the_agent() -> None:
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(4)
+        for digit in "42#":
+            assert carrier.session is not None
+            carrier.session.received(Dtmf(STREAM, digit, 0))
+            await carrier.silence(0.2)
+        await carrier.silence(4)
+
+    session = await run(Carrier(), script=script)
+    assert session.conversation.transcript.turns[-1].text == "You pressed 42#."
+
+
+@pytest.mark.parametrize("said", ["Please break.", "Please bug."])
+async def test_faults_68_a_reply_that_breaks_is_apologised_for_and_the_call_goes_on(said: str) -> None:
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(4)
+        await carrier.speech(0.8)
+        await carrier.silence(6)
+        await carrier.speech(0.8)
+        await carrier.silence(10)
+
+    session = await run(Carrier(), said, "What are your hours?", script=script)
+    heard = [turn.heard for turn in session.conversation.transcript.turns if turn.who == "agent"]
+    assert heard[1] == "Sorry, again please?"
+    assert heard[2] is not None
+    assert heard[2].startswith("We open at eight")
+
+
+async def test_faults_43_a_stall_and_its_burst_end_no_turn_and_are_answered_once() -> None:
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(4)
+        await carrier.speech(0.6)
+        await asyncio.sleep(2.0)  # the network stalls in mid-sentence...
+        session = carrier.session
+        assert session is not None
+        for _ in range(100):  # ...and delivers what it owes
+            carrier._chunk += 1
+            session.received(Media(STREAM, 0, carrier._chunk, (carrier._chunk - 1) * 20, VOICE))
+        await carrier.silence(10)
+
+    session = await run(Carrier(), "What are your hours?", script=script)
+    assert [turn.who for turn in session.conversation.transcript.turns] == ["agent", "caller", "agent"]
+
+
+async def test_faults_41_a_flood_ends_the_call() -> None:
+    async def script(carrier: Carrier) -> None:
+        session = carrier.session
+        assert session is not None
+        for _ in range(600):
+            await asyncio.sleep(0.02)
+            for _ in range(10):
+                carrier._chunk += 1
+                session.received(Media(STREAM, 0, carrier._chunk, 0, SILENCE))
+
+    session = await run(Carrier(), script=script)
+    assert session.pace.flooded > 0
+    assert session.conversation.transcript.ended_by is EndedBy.SYSTEM
+
+
+async def test_a_silent_caller_is_prompted_and_let_go() -> None:
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(60)
+
+    session = await run(Carrier(), script=script)
+    assert len(session.conversation.transcript.turns) >= 3
