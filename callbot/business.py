@@ -35,14 +35,19 @@ class Business:
     documents: Mapping[str, Documents]
     tools: Tools
 
-    def understand(self, embedder: Embedder) -> "Brains":
-        """Embed every flow's examples. Blocking, seconds for hundreds of sentences: keep the vectors
-        (``KeptVectors``), and call it in a thread."""
+    def understand(self, embedder: Embedder, *, kept: Embedder | None = None) -> "Brains":
+        """Embed every flow's examples with ``kept`` (``KeptVectors``) or else with ``embedder``.
+
+        Blocking, seconds for hundreds of sentences that are not kept yet: call it in a thread.
+        """
         return Brains(
             self,
             {
                 name: Understanding(
-                    flow, self.documents.get(self.agents[name].documents, NO_DOCUMENTS), embedder
+                    flow,
+                    self.documents.get(self.agents[name].documents, NO_DOCUMENTS),
+                    embedder,
+                    kept=kept,
                 )
                 for name, flow in self.flows.items()
             },

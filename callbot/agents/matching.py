@@ -51,8 +51,15 @@ class Understanding:
     """
 
     def __init__(
-        self, flow: Flow, documents: Documents, embedder: Embedder, weights: Weights = Weights()
+        self,
+        flow: Flow,
+        documents: Documents,
+        embedder: Embedder,
+        *,
+        kept: Embedder | None = None,
+        weights: Weights = Weights(),
     ) -> None:
+        """``kept`` embeds the examples instead, from a file; what callers say never goes through it."""
         self._embedder = embedder
         self._weights = weights
         self._documents = documents
@@ -64,7 +71,7 @@ class Understanding:
             key: tuple(words(phrase) for phrase in phrases)
             for key, phrases in _phrases(flow, documents).items()
         }
-        vectors = embedder.embed([example.text for example in self._examples], query=True)
+        vectors = (kept or embedder).embed([example.text for example in self._examples], query=True)
         self._mean = vectors.mean(axis=0)
         self._vectors = self._centred(vectors)
         self._rows: dict[Key, list[int]] = defaultdict(list)

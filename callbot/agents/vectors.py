@@ -13,7 +13,8 @@ from callbot.providers.ports import Embedder
 
 
 class KeptVectors:
-    """An ``Embedder`` that asks another one only for what it has not embedded before.
+    """An ``Embedder`` that asks another one only for what it has not embedded before. For texts of the
+    business, which are few; not for what callers say, which would grow and be written down.
 
     ``model`` names the other one: vectors of different models never mix. A file that cannot be read is
     made again. ``save`` writes what is new.

@@ -227,7 +227,7 @@ def said(
         return Said.UNFINISHED
     if signs.openers.fullmatch(" ".join(words)):
         return Said.OPENER
-    if _is_sentence(words, signs):
+    if _is_sentence(text, words, signs):
         return Said.SENTENCE
     return Said.FRAGMENT
 
@@ -321,11 +321,13 @@ def _ends_with(words: Sequence[str], phrases: re.Pattern[str]) -> bool:
     return any(phrases.fullmatch(" ".join(words[-length:])) for length in range(1, min(5, len(words)) + 1))
 
 
-def _is_sentence(words: Sequence[str], signs: _Signs) -> bool:
+def _is_sentence(text: str, words: Sequence[str], signs: _Signs) -> bool:
     if signs.small_talk.fullmatch(" ".join(words)):
         return True
     if len(words) < _SHORTEST_SENTENCE:
         return False
+    if text.rstrip().endswith("?"):
+        return True
     has_verb = any(word in signs.verbs for word in words)
     begins = words[0] in signs.questions or any(word in signs.subjects for word in words[:-1])
     return has_verb and (begins or words[0] in signs.verbs)

@@ -237,6 +237,8 @@ class Conversation:
             return False
         if reply.ending is not None and is_farewell(text, self.language):
             return True
+        if reply.changed and self._goes_on(reply) and not completeness.is_interruption(text, self.language):
+            return True  # the end of the "yes" on which it was done
         if self._expect.what in (Expecting.YES_NO, Expecting.CHOICE) and self._question_heard():
             return False
         return completeness.is_backchannel(text, self.language)
@@ -306,14 +308,23 @@ class Conversation:
         self._quiet_since, self._nudges = None, 0
         end = caller.stopped if caller.stopped is not None else now
         withdrawn, self._withdrawn = self._withdrawn, None
-        if withdrawn is not None:
+        if withdrawn is not None and not self.playback.heard(withdrawn.number):
             turn = self.transcript.extend(text or caller.digits, end)
-            text = f"{withdrawn.answered} {text}".strip()
         else:
             turn = self._next_turn("caller", text or caller.digits, caller.started, end)
         self._answered[caller.utterance] = turn.number
         effects.append(TurnEnded(turn))
+        if withdrawn is not None:
+            return effects + self._ask_again(withdrawn, text, caller.digits, end, now)
         return effects + self._answer(text, caller.digits, end, now)
+
+    def _ask_again(self, withdrawn: AgentTurn, text: str, digits: str, end: float, now: float) -> list[Effect]:
+        """The caller went on: all that they said is answered as one."""
+        whole = f"{withdrawn.answered} {text}".strip()
+        if isinstance(withdrawn.request, TakeOver):
+            packet = replace(withdrawn.request.packet, pending=whole)
+            return self._ask(TakeOver(packet), now, answers=end)
+        return self._answer(whole, digits, end, now)
 
     def _answer(self, text: str, digits: str, end: float, now: float) -> list[Effect]:
         """The caller's turn is over: who answers it?"""
@@ -336,7 +347,7 @@ class Conversation:
             return effects + self._pump(now) + self._settle(now)
         withdrawn, self._withdrawn = self._withdrawn, None
         if withdrawn is not None:
-            return effects + self._answer(withdrawn.answered, "", withdrawn.answers or now, now)
+            return effects + self._ask_again(withdrawn, "", "", withdrawn.answers or now, now)
         if self._owed is not None:
             owed, self._owed = self._owed, None
             return effects + self._switch(owed, now)
@@ -371,6 +382,8 @@ class Conversation:
         match action:
             case Did():  # also of a reply that was stopped: it has happened
                 self.transcript.done.append(action)
+                if reply is not None:
+                    reply.changed |= action.changed
                 self._switches.helped()
             case _ if reply is None:
                 pass
@@ -417,15 +430,17 @@ class Conversation:
         """The caller has taken the floor: the reply ends here."""
         reply, self._reply = self._reply, None
         assert reply is not None
-        if self._goes_on(reply):
+        if not reply.changed and self._goes_on(reply):
             self._withdrawn = reply
-            return [StopReply(reply.number, unheard=True)]
+            stop: list[Effect] = [StopReply(reply.number, unheard=True)]
+            heard = self.playback.heard(reply.number)
+            return stop + (self._close(reply, now, interrupted=True) if heard else [])
         self._owed = reply.hand_off  # a switch that was announced is made, whoever interrupts it
         return [StopReply(reply.number), *self._close(reply, now, interrupted=not reply.silent)]
 
     def _goes_on(self, reply: AgentTurn) -> bool:
-        """The caller had not finished: they spoke on before they could have heard that we answer."""
-        if not reply.answered or self._caller is None or self.playback.heard(reply.number):
+        """The caller had not finished: they spoke on before they could react to our answer."""
+        if not reply.answered or self._caller is None:
             return False
         return reply.first_sent is None or self._caller.started < reply.first_sent + self._rules.going_on_within
 

@@ -3,14 +3,14 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from callbot.agents.brain import Answer, EndCall, Expect, Expecting, HandOff, Nudge, Request
+from callbot.agents.brain import Answer, EndCall, Expect, Expecting, HandOff, Nudge, Request, TakeOver
 from callbot.conversation import completeness
 from callbot.conversation.completeness import Said
 from callbot.conversation.effects import Phrase
 from callbot.conversation.rules import TurnRules
 from callbot.media_stream.playback import Clip
 
-BLIP = 0.13
+BLIP = 0.08
 """Sound shorter than this, in seconds, is a click and not a word."""
 
 
@@ -69,6 +69,8 @@ class AgentTurn:
     paused: bool = False
     done: bool = False
     failed: bool = False
+    changed: bool = False
+    """A tool of it has changed data: it cannot be taken back."""
     hand_off: HandOff | None = None
     ending: EndCall | None = None
     expect: Expect = field(default_factory=lambda: Expect(Expecting.ANYTHING))
@@ -85,4 +87,9 @@ class AgentTurn:
     @property
     def answered(self) -> str:
         """The caller's words that this reply was asked to answer."""
-        return self.request.text if isinstance(self.request, Answer) else ""
+        match self.request:
+            case Answer(text):
+                return text
+            case TakeOver(packet):
+                return packet.pending
+        return ""

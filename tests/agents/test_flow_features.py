@@ -7,8 +7,8 @@ from callbot.agents.tools import Tools
 from callbot.business import Brains, load
 from callbot.call import Disposition
 from callbot.errors import InvalidState
+from callbot.providers.ports import Embedder
 from callbot.routing.handoff import ContextPacket, SlotValue
-from tests.agents.conftest import E5
 from tests.agents.phone import Phone
 
 pytestmark = pytest.mark.models
@@ -104,7 +104,7 @@ flow:
 
 
 @pytest.fixture(scope="module")
-def garden(tmp_path_factory: pytest.TempPathFactory) -> Brains:
+def garden(tmp_path_factory: pytest.TempPathFactory, embedder: Embedder, kept: Embedder) -> Brains:
     folder = tmp_path_factory.mktemp("garden")
     for name, text in {
         "business.yaml": BUSINESS,
@@ -113,7 +113,7 @@ def garden(tmp_path_factory: pytest.TempPathFactory) -> Brains:
     }.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    return load(folder, Tools()).understand(E5())
+    return load(folder, Tools()).understand(embedder, kept=kept)
 
 
 async def at(garden: Brains, *lines: str) -> Phone:

@@ -3,6 +3,7 @@
 import ast
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
@@ -14,13 +15,17 @@ from numpy.typing import NDArray
 
 from callbot.agents import knowledge
 from callbot.agents.flow_state import Held, State, Wait
+from callbot.agents.knowledge import NO_DOCUMENTS
+from callbot.agents.matching import Understanding
 from callbot.agents.templates import fill, names, sentences
 from callbot.agents.tools import ToolFailed, Tools
 from callbot.agents.vectors import KeptVectors
 from callbot.agents.wording import contains, without, words
+from callbot.business import Business
 from callbot.demo import FOLDER
 from callbot.demo.shop import Shop
 from callbot.errors import ConfigurationError, InvalidState
+from callbot.providers.ports import Embedder
 
 AGENTS = Path(knowledge.__file__).parent
 CORE = [
@@ -238,6 +243,18 @@ class Counting:
         return np.array([[len(text), float(query)] for text in texts], dtype=np.float32)
 
 
+@dataclass
+class Both:
+    """Tells ``listener`` what ``embedder`` embeds."""
+
+    listener: Counting
+    embedder: Embedder
+
+    def embed(self, texts: Sequence[str], *, query: bool) -> NDArray[np.float32]:
+        self.listener.asked += texts
+        return self.embedder.embed(texts, query=query)
+
+
 def test_a_sentence_is_embedded_once_even_across_processes(tmp_path: Path) -> None:
     file = tmp_path / "kept" / "vectors.npz"
     first = Counting()
@@ -252,6 +269,15 @@ def test_a_sentence_is_embedded_once_even_across_processes(tmp_path: Path) -> No
     assert again.embed(["a"], query=False).tolist() == [[1, 0]]
     assert KeptVectors(second, file, model="other").embed(["a"], query=True).tolist() == [[1, 1]]
     assert second.asked == ["a", "a"]
+
+
+@pytest.mark.models
+def test_what_callers_say_is_never_kept(embedder: Embedder, kept: Embedder, business: Business) -> None:
+    asked = Counting()
+    flow = business.flows["recepcion"]
+    understanding = Understanding(flow, NO_DOCUMENTS, embedder, kept=Both(asked, kept))
+    understanding.rank("mi número es el cinco cinco cinco")
+    assert asked.asked == [text for text in asked.asked if "cinco cinco" not in text] != []
 
 
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04broken"])

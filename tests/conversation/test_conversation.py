@@ -599,3 +599,30 @@ def test_intake_gives_the_caller_to_whom_their_first_words_ask_for() -> None:
     script.says("It is still red.")
     script.wait(0.5)
     assert asked == ["There is a red light."], "only the first words are asked about"
+
+
+def test_a_sentence_that_goes_on_after_its_first_word_is_answered_as_one() -> None:
+    script = Script().greeted()
+    script.says("How much is it?", seconds=0.5)
+    script.wait(0.06)
+    script.replies("Hello! What can I do for you?")
+    script.says("And when will it arrive?")
+    script.wait(0.5)
+    turns = script.conversation.transcript.turns
+    assert [(turn.number, turn.who, turn.text) for turn in turns[1:]] == [
+        (2, "caller", "How much is it? And when will it arrive?")
+    ]
+    assert script.asked()[-1] == Answer("How much is it? And when will it arrive?")
+
+
+def test_the_end_of_a_yes_does_not_stop_us_from_saying_what_was_done() -> None:
+    script = Script().greeted()
+    script.says("Yes, please.", seconds=0.5)
+    script.wait(0.06)
+    script.replies(
+        "Your order is placed.", actions=(Did("place_order", {}, {"order": "L1001"}, changed=True),)
+    )
+    script.says("Please place the order.")
+    script.wait(4)
+    assert script.conversation.transcript.turns[-1].heard == "Your order is placed."
+    assert len(script.asked()) == 2

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,8 +55,8 @@ def say(hibari: HibariModel, pool: InferencePool) -> Say:
         return b"".join([speech.audio async for speech in voice.speak(text)])
 
     def say(text: str) -> bytes:
-        with asyncio.Runner() as runner:
-            return SILENCE * 2000 + runner.run(speak(text)) + SILENCE * 2000
+        with ThreadPoolExecutor(1) as thread:  # the test may have a loop running
+            return SILENCE * 2000 + thread.submit(asyncio.run, speak(text)).result() + SILENCE * 2000
 
     return say
 

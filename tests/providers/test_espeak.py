@@ -7,6 +7,7 @@ import signal
 import sys
 import types
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,6 +33,10 @@ def child(process: EspeakProcess) -> int:
     return process._child.pid
 
 
+def loaded_by(process: int) -> str:
+    return Path(f"/proc/{process}/maps").read_text()
+
+
 async def test_one_process_speaks_all_languages(process: EspeakProcess):
     spanish = await process.speak("Buenos días, señora.", "es")
     first = child(process)
@@ -42,11 +47,11 @@ async def test_one_process_speaks_all_languages(process: EspeakProcess):
     assert np.abs(np.frombuffer(spanish.pcm, np.int16)).max() > 3000
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 async def test_our_process_does_not_load_the_library(process: EspeakProcess):
     await process.speak("Hola.", "es")
-    with open(f"/proc/{child(process)}/maps") as theirs, open("/proc/self/maps") as ours:
-        assert "espeak" in theirs.read()
-        assert "libespeak" not in ours.read()
+    assert "libespeak" in loaded_by(child(process))
+    assert "libespeak" not in loaded_by(os.getpid())
 
 
 async def test_a_language_it_does_not_know_is_an_error_and_no_reason_to_die(process: EspeakProcess):
@@ -101,14 +106,14 @@ async def test_a_request_given_up_half_way_does_not_answer_the_next(process: Esp
     await asyncio.sleep(0.002)
     asking.cancel()
     await asyncio.wait([asking])
-    assert await process.speak("Uno.", "es") == alone
+    assert (await process.speak("Uno.", "es")).words == alone.words
 
 
 async def test_a_word_lasts_until_the_next_begins(pool: InferencePool):
     class Scripted(EspeakProcess):
         async def speak(self, text: str, language: str) -> Spoken:
             tone = (9000 * np.sin(np.arange(22_050) * 0.2)).astype(np.int16)
-            return Spoken(tone.tobytes(), 22_050, ((0, 0), (4, 5512), (10, 11_025)))
+            return Spoken(tone.tobytes(), 22_050, ((0, 0), (6, 5512), (12, 11_025)))
 
     (piece,) = [speech async for speech in EspeakVoice("es", Scripted(), pool).speak("uno — dos-y tres")]
     assert [(word.word, round(word.start, 2), round(word.end, 2)) for word in piece.words] == [

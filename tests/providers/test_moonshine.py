@@ -1,12 +1,14 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.words import words
+from callbot.errors import ModelMissing
 from callbot.providers import mulaw
-from callbot.providers.stt.moonshine import MoonshineModel
+from callbot.providers.stt.moonshine import MoonshineModel, _read_tokens
 from tests.providers.conftest import Say
 
 pytestmark = pytest.mark.models
@@ -36,6 +38,15 @@ def test_threads_share_one_model(moonshine: MoonshineModel, say: Say):
     alone = [moonshine.transcribe(audio) for audio in samples]
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(moonshine.transcribe, samples)) == alone
+
+
+def test_a_vocabulary_is_read_with_long_tokens_and_bytes(tmp_path: Path):
+    file = tmp_path / "tokenizer.bin"
+    file.write_bytes(b"\x03abc" + b"\x82\x01" + b"x" * 130 + b"\x06<0xE9>" + b"\x00" + b"\x01.")
+    assert _read_tokens(file) == [b"abc", b"x" * 130, b"\xe9", b"", b"."]
+    file.write_bytes(b"\x01a\x82")
+    with pytest.raises(ModelMissing, match="in the middle of a token"):
+        _read_tokens(file)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01, 0.3, 30.0])

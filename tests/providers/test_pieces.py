@@ -51,6 +51,14 @@ def test_a_long_sentence_is_cut_at_its_commas_and_its_first_piece_is_short():
     assert max(len(piece.text) for piece in found) <= 140
 
 
+def test_a_long_sentence_without_commas_is_cut_between_words():
+    text = " ".join(["word"] * 100)
+    found = pieces(text)
+    assert len(found) > 1
+    assert max(len(piece.text) for piece in found) <= 145
+    assert " ".join(piece.text for piece in found) == text
+
+
 def test_there_is_a_pause_between_pieces_and_none_after_the_last():
     long = "a clause that is long enough to be spoken on its own by any voice"
     pauses = [piece.pause for piece in pieces(f"One. {long}, {long}, {long}. Two.")]

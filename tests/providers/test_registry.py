@@ -17,7 +17,7 @@ from callbot.providers.tts.fake import FakeVoice
 def test_an_unknown_name_is_refused_with_the_known_ones(get: Any, near: str, models: Models):
     with pytest.raises(ConfigurationError, match=rf"did you mean {near}.*write one of: .*fake.*{near}"):
         get(near[:-1], models)
-    with pytest.raises(ConfigurationError, match="no .* 'zzzz'; write one of"):
+    with pytest.raises(ConfigurationError, match=r"no .* 'zzzz'; write one of"):
         get("zzzz", models)
 
 

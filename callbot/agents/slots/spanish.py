@@ -246,7 +246,7 @@ SPANISH = Vocabulary(
         si | claro | si claro | claro que si | por supuesto | vale | de acuerdo | bueno | correcto | exacto
         exactamente | asi es | eso es | esta bien | perfecto | adelante | por favor | desde luego | ok | okay
         efectivamente | afirmativo | creo que si | como no | dale | cierto | muy bien | genial | hagalo
-        si por favor | funciona | funciono
+        si por favor | funciona | funciono | es correcto | si es correcto
     """),
     no=phrases("""
         no | no gracias | para nada | nada | negativo | que va | todavia no | aun no | ahora no | creo que no

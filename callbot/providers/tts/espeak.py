@@ -122,19 +122,18 @@ def _speech(piece: Piece, spoken: Spoken) -> Speech:
 
 def _words(text: str, spoken: Spoken, trimmed: int, seconds: float) -> tuple[WordTime, ...]:
     """A word begins with espeak's first word in it, and lasts until the next begins."""
-    starts: list[float] = []
+    words: list[WordTime] = []
     events = list(spoken.words)
-    at = 0
-    for word in text.split():
-        at = text.index(word, at) + len(word)
-        inside = [sample for position, sample in events if position < at]
-        events = events[len(inside) :]
-        begin = (inside[0] - trimmed) / spoken.rate if inside else (starts[-1] if starts else 0.0)
-        starts.append(min(max(begin, starts[-1] if starts else 0.0), seconds))
-    ends = [*starts[1:], seconds]
-    return tuple(
-        WordTime(word, start, end) for word, start, end in zip(text.split(), starts, ends, strict=True)
-    )
+    next_begins, at = seconds, len(text)
+    for word in reversed(text.split()):
+        at = text.rindex(word, 0, at)
+        inside = [sample for position, sample in events if position >= at]
+        events = events[: len(events) - len(inside)]
+        start = (inside[0] - trimmed) / spoken.rate if inside else next_begins  # a dash is not spoken
+        start = max(0.0, min(start, next_begins))
+        words.append(WordTime(word, start, next_begins))
+        next_begins = start
+    return tuple(reversed(words))
 
 
 def voice(name: str, models: Models) -> EspeakVoice:
