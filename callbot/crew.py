@@ -57,7 +57,11 @@ class Crew:
         speakers = {
             code: route.agent for code, route in number.by_language.items() if route.agent in self.voices
         }
-        languages = [language for language in number.languages if language == number.languages[0] or language in speakers]
+        languages = [
+            language
+            for language in number.languages
+            if language == number.languages[0] or language in speakers
+        ]
         return Equipment(
             rules=self.rules,
             detector=self.detector,
@@ -106,9 +110,7 @@ def hire(settings: Settings, business: Business) -> Crew:
         detector=SileroDetector.load(),
         hearing=registry.hearing(_stt(settings, business.numbers.values()), models),
         voices=voices,
-        fixed_voices={
-            name: CachedVoice(voice, settings.cache / "voices") for name, voice in voices.items()
-        },
+        fixed_voices={name: CachedVoice(voice, settings.cache / "voices") for name, voice in voices.items()},
         models=models,
     )
 

@@ -111,7 +111,12 @@ class _CallLog:
                 fields = handoff.as_json()
                 self._recorder.put(
                     HandoffMade(
-                        call_sid, fields["from"], fields["to"], fields["reason"], fields["at_ms"], fields["context"]
+                        call_sid,
+                        fields["from"],
+                        fields["to"],
+                        fields["reason"],
+                        fields["at_ms"],
+                        fields["context"],
                     )
                 )
             case LanguageHeard() | Pressed() | ReplyFailed():
@@ -119,5 +124,3 @@ class _CallLog:
                 data = {} if isinstance(news, Pressed) else asdict(news)
                 kind = type(news).__name__
                 self._recorder.put(Happened(call_sid, self._entries, round(now * 1000), kind, data))
-
-

@@ -174,7 +174,9 @@ class Session:
         else:
             self._preroll.append(audio)
         for chunk in self._activity.feed(audio, at):
-            probability, self._activity.state = self._equipment.detector.run(chunk[None], self._activity.state)
+            probability, self._activity.state = self._equipment.detector.run(
+                chunk[None], self._activity.state
+            )
             for activity in self._activity.decide(float(probability[0]), chunk):
                 self._inbox.put_nowait(activity)
         return None
@@ -192,6 +194,8 @@ class Session:
                     self._reply.cancel()
                 await self._ears.aclose()
                 listening.cancel()
+                for brain in self._brains.values():
+                    await brain.finish()
 
     async def _listen(self) -> None:
         try:
@@ -265,6 +269,8 @@ class Session:
                     self._forgetful.add(self._replying)
             case HangUp():
                 line.hang_up()
+                if self._recording is not None:
+                    self._recording.cut_agent(round(now * 1000))
             case TurnEnded() | HandedOff():
                 pass  # for the observers
 

@@ -15,7 +15,9 @@ from callbot.providers.ports import SpeechToText, TextToSpeech
 from callbot.session import Equipment
 from tests.conversation.script import RULES
 
-PHRASES = {"en": {Phrase.REPAIR: "Sorry, again please?", Phrase.APOLOGY: "Sorry.", Phrase.TIME_IS_UP: "Time."}}
+PHRASES = {
+    "en": {Phrase.REPAIR: "Sorry, again please?", Phrase.APOLOGY: "Sorry.", Phrase.TIME_IS_UP: "Time."}
+}
 
 
 class LevelDetector:
@@ -44,6 +46,9 @@ class ScriptedBrain:
 
     def forget(self) -> None:
         self.forgotten += 1
+
+    async def finish(self) -> None:
+        pass
 
 
 def equipment(

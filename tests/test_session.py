@@ -7,7 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from callbot.agents.brain import Action, Answer, EndCall, Expect, Expecting, Greet, HandOff, Request, Say, TakeOver
+from callbot.agents.brain import (
+    Action,
+    Answer,
+    EndCall,
+    Expect,
+    Expecting,
+    Greet,
+    HandOff,
+    Request,
+    Say,
+    TakeOver,
+)
 from callbot.call import Call, Disposition, EndedBy
 from callbot.errors import ProviderError
 from callbot.media_stream.messages import Dtmf, Mark, Media

@@ -162,3 +162,6 @@ class Brain(Protocol):
     def forget(self) -> None:
         """Nothing of the last reply was heard: go back to before it was asked. What tools changed
         stays changed, and is known."""
+
+    async def finish(self) -> None:
+        """The call is over: wait for changes that a stopped reply has left running."""

@@ -50,7 +50,9 @@ def serve(
 
 @app.command()
 def simulate(
-    scenarios: Annotated[list[Path], typer.Argument(exists=True, help="Scenarios (YAML) or recorded callers.")],
+    scenarios: Annotated[
+        list[Path], typer.Argument(exists=True, help="Scenarios (YAML) or recorded callers.")
+    ],
     json_path: JsonPath = None,
 ) -> None:
     """Ring the bot with scripted callers, one after another, and check what they expect."""

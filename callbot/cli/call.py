@@ -37,7 +37,9 @@ def call(audio: Path, *, json_path: Path | None, to: str | None, straight: bool)
     return 0 if rung.record and rung.record["disposition"] in GOOD else 1
 
 
-async def _ring(settings: Settings, caller: RecordedCaller, audio: Path, to: str | None, console: Console) -> Rung:
+async def _ring(
+    settings: Settings, caller: RecordedCaller, audio: Path, to: str | None, console: Console
+) -> Rung:
     to_number = to or caller.sidecar.to_number or DEFAULT_TO
     from_number = caller.sidecar.from_number or DEFAULT_FROM
     view = CallView(console)
@@ -77,7 +79,10 @@ def summary(console: Console, rung: Rung, json_path: Path | None) -> None:
     """The table at the end, and how to go on."""
     record, numbers = rung.record, measured(rung)
     if not record:
-        console.print(f"The call failed before it was answered: {rung.result.detail or rung.result.status}.", style="red")
+        console.print(
+            f"The call failed before it was answered: {rung.result.detail or rung.result.status}.",
+            style="red",
+        )
         for warned in rung.result.warnings:
             console.print(f"  {warned.code} {warned.detail}", style="red", markup=False)
         return
@@ -87,18 +92,27 @@ def summary(console: Console, rung: Rung, json_path: Path | None) -> None:
     table.add_column()
     table.add_row("ended", f"{record['disposition']}, by the {record['ended_by']}, after {_seconds(rung)} s")
     table.add_row("agents", " → ".join(record["agents"]))
-    table.add_row("handoffs", "; ".join(f"{h['from']} → {h['to']}: {h['reason']}" for h in record["handoffs"]) or "none")
-    table.add_row("turns", f"{sum(t['who'] == 'caller' for t in turns)} of the caller, {sum(t['who'] == 'agent' for t in turns)} of the agents")
+    table.add_row(
+        "handoffs", "; ".join(f"{h['from']} → {h['to']}: {h['reason']}" for h in record["handoffs"]) or "none"
+    )
+    table.add_row(
+        "turns",
+        f"{_turns_of(turns, 'caller')} of the caller, {_turns_of(turns, 'agent')} of the agents",
+    )
     table.add_row(
         "response at the ear",
-        f"p50 {numbers['response_p50_ms']} ms, p95 {numbers['response_p95_ms']} ms, over {len(numbers['responses_ms'])} answers",
+        f"p50 {numbers['response_p50_ms']} ms, p95 {numbers['response_p95_ms']} ms, "
+        f"over {len(numbers['responses_ms'])} answers",
     )
     interrupted = [turn for turn in turns if turn.get("interrupted")]
     table.add_row("interruptions", str(len(interrupted)))
     for turn in interrupted:
         table.add_row("  heard of it", f"“{turn['heard']}” of “{turn['text']}”")
     if numbers["barge_ins_ms"]:
-        table.add_row("silent after", ", ".join(f"{ms} ms" for ms in numbers["barge_ins_ms"]) + " from the caller's first sound")
+        table.add_row(
+            "silent after",
+            ", ".join(f"{ms} ms" for ms in numbers["barge_ins_ms"]) + " from the caller's first sound",
+        )
     for tool in record["tools"]:
         if tool["changed"]:
             table.add_row("done", f"{tool['tool'].replace('_', ' ')}: {_short(tool['result'])}")
@@ -107,7 +121,14 @@ def summary(console: Console, rung: Rung, json_path: Path | None) -> None:
         table.add_row("call record", str(json_path))
     console.print()
     console.print(table)
-    console.print("\nGo on with [bold]make serve[/bold] to take calls from Twilio, or ring with a recording of your own: callbot call YOUR.wav")
+    console.print(
+        "\nGo on with [bold]make serve[/bold] to take calls from Twilio, "
+        "or ring with a recording of your own: [bold]make call CALLER=YOUR.wav[/bold]"
+    )
+
+
+def _turns_of(turns: list[dict[str, Any]], who: str) -> int:
+    return sum(turn["who"] == who for turn in turns)
 
 
 def _seconds(rung: Rung) -> int:

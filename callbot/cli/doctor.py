@@ -39,7 +39,8 @@ def doctor() -> int:
         table.add_row(
             "[yellow]--[/yellow]",
             "Twilio",
-            "not configured: write PUBLIC_URL and TWILIO_AUTH_TOKEN into .env; until then only local calls (make call)",
+            "not configured: write PUBLIC_URL and TWILIO_AUTH_TOKEN into .env; "
+            "until then only local calls (make call)",
         )
     table.add_row("[green]ok[/green]", "records", f"{settings.database_url.split('@')[-1]}")
     where = settings.recordings if settings.record else "off (CALLBOT_RECORD)"

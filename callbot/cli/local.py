@@ -35,7 +35,9 @@ class Rung:
 class Local:
     """The bot, listening, and the exchange that rings it."""
 
-    def __init__(self, settings: Settings, port: int, records: dict[str, dict[str, Any]], services: Services) -> None:
+    def __init__(
+        self, settings: Settings, port: int, records: dict[str, dict[str, Any]], services: Services
+    ) -> None:
         self.services = services
         self._port = port
         self._records = records
@@ -72,7 +74,10 @@ def local_settings(data: Path | None = None) -> Settings:
 
 @asynccontextmanager
 async def local(
-    settings: Settings, *, observers: tuple[Observer, ...] = (), loading: Callable[[str], None] = lambda what: None
+    settings: Settings,
+    *,
+    observers: tuple[Observer, ...] = (),
+    loading: Callable[[str], None] = lambda what: None,
 ) -> AsyncIterator[Local]:
     """Load the bot, start it on a free port, and connect the exchange. ``loading`` is told each part."""
     records: dict[str, dict[str, Any]] = {}

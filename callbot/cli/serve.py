@@ -14,7 +14,9 @@ def serve(*, host: str | None, port: int | None) -> int:
     logs.configure(settings)
     console = Console(stderr=True)
     where = f"http://{host or settings.host}:{settings.port if port is None else port}"
-    console.print(f"callbot serves on {where} (stop with Ctrl-C: live calls are finished first)", highlight=False)
+    console.print(
+        f"callbot serves on {where} (stop with Ctrl-C: live calls are finished first)", highlight=False
+    )
     if settings.public_url is None:
         console.print(
             "PUBLIC_URL and TWILIO_AUTH_TOKEN are not set: every webhook will be refused. "
@@ -23,7 +25,10 @@ def serve(*, host: str | None, port: int | None) -> int:
             highlight=False,
         )
     else:
-        console.print(f"Twilio: set the number's voice webhook to {settings.public_url}/twilio/voice (POST)", highlight=False)
+        console.print(
+            f"Twilio: set the number's voice webhook to {settings.public_url}/twilio/voice (POST)",
+            highlight=False,
+        )
         console.print(f"        and its fallback to {settings.public_url}/twilio/fallback", highlight=False)
     run(settings, services=assemble, host=host, port=port)
     return 0

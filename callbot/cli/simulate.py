@@ -45,7 +45,10 @@ def simulate(paths: list[Path], *, json_path: Path | None) -> int:
         return 2
     settings = local_settings()
     logs.configure(settings.model_copy(update={"log_level": LogLevel.WARNING}))
-    return asyncio.run(_simulate(settings, callers, console, json_path))
+    records = asyncio.run(_simulate(settings, callers, console))
+    if json_path is not None:
+        json_path.write_text(json.dumps(records, indent=2, default=str) + "\n")
+    return 1 if any(record["unmet"] for record in records) else 0
 
 
 def read(path: Path) -> Ringing:
@@ -55,7 +58,13 @@ def read(path: Path) -> Ringing:
         sidecar = path.with_suffix(".yaml")
         data = yaml.safe_load(sidecar.read_text()) if sidecar.is_file() else {}
         from_number = caller.sidecar.from_number or DEFAULT_FROM
-        return Ringing(path.stem, caller, from_number, caller.sidecar.to_number or DEFAULT_TO, _known(path, data.get("expect", {})))
+        return Ringing(
+            path.stem,
+            caller,
+            from_number,
+            caller.sidecar.to_number or DEFAULT_TO,
+            _known(path, data.get("expect", {})),
+        )
     scripted = ScriptedCaller(path)
     scenario = scripted.scenario
     return Ringing(
@@ -72,16 +81,14 @@ def _known(path: Path, expect: Mapping[str, Any]) -> Mapping[str, Any]:
     return expect
 
 
-async def _simulate(settings: Settings, callers: list[Ringing], console: Console, json_path: Path | None) -> int:
+async def _simulate(settings: Settings, callers: list[Ringing], console: Console) -> list[dict[str, Any]]:
     table = Table("caller", "result", "agents", "disposition", "p50", "p95", "unmet", title_justify="left")
     records: list[dict[str, Any]] = []
-    failed = 0
     async with local(settings) as bot:
         for number, ringing in enumerate(callers, 1):
             console.print(f"[{number}/{len(callers)}] {ringing.name}", highlight=False, markup=False)
             rung = await ring(bot, ringing)
             problems = unmet(ringing.expect, rung)
-            failed += bool(problems)
             numbers = measured(rung)
             records.append({"name": ringing.name, "unmet": problems, **rung.record, "measured": numbers})
             table.add_row(
@@ -95,6 +102,7 @@ async def _simulate(settings: Settings, callers: list[Ringing], console: Console
             )
     console.print(table)
     console.print(overall([record["measured"] for record in records]), highlight=False)
+    failed = sum(bool(record["unmet"]) for record in records)
     console.print(f"{len(callers) - failed} passed, {failed} failed", highlight=False)
     if json_path is not None:
         json_path.write_text(json.dumps(records, indent=2, default=str) + "\n")
@@ -143,7 +151,9 @@ def unmet(expect: Mapping[str, Any], rung: Rung) -> list[str]:
         if not _same(got, value):
             problems.append(f"slot {name}: {got}, expected {value}")
     heard = " ".join(turn["heard"] or "" for turn in record["turns"] if turn["who"] == "agent").lower()
-    problems += [f"not heard: {phrase!r}" for phrase in expect.get("heard", ()) if phrase.lower() not in heard]
+    problems += [
+        f"not heard: {phrase!r}" for phrase in expect.get("heard", ()) if phrase.lower() not in heard
+    ]
     slowest = max((response.after_ms for response in rung.result.responses), default=0)
     if "max_response_ms" in expect and slowest > expect["max_response_ms"]:
         problems.append(f"slowest response {slowest} ms, expected at most {expect['max_response_ms']}")

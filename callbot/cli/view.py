@@ -71,9 +71,8 @@ class CallView:
                 self._turn(turn)
             case HandedOff(handoff):
                 packet = handoff.packet
-                self._note(
-                    now, f"{self._name(packet.from_agent)} hands over to {self._name(packet.to_agent)}: {packet.reason}"
-                )
+                givers = f"{self._name(packet.from_agent)} hands over to {self._name(packet.to_agent)}"
+                self._note(now, f"{givers}: {packet.reason}")
             case HangUp(disposition, by):
                 self._note(now, f"the call is over: {disposition}, ended by the {by}")
             case _:
@@ -147,4 +146,6 @@ def _clock(seconds: float) -> str:
 
 
 def _short(result: Mapping[str, object]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in result.items() if isinstance(value, str | int | float))
+    return ", ".join(
+        f"{key} {value}" for key, value in result.items() if isinstance(value, str | int | float)
+    )

@@ -318,7 +318,9 @@ class Conversation:
             return effects + self._ask_again(withdrawn, text, caller.digits, end, now)
         return effects + self._answer(text, caller.digits, end, now)
 
-    def _ask_again(self, withdrawn: AgentTurn, text: str, digits: str, end: float, now: float) -> list[Effect]:
+    def _ask_again(
+        self, withdrawn: AgentTurn, text: str, digits: str, end: float, now: float
+    ) -> list[Effect]:
         """The caller went on: all that they said is answered as one."""
         whole = f"{withdrawn.answered} {text}".strip()
         if isinstance(withdrawn.request, TakeOver):
@@ -442,7 +444,9 @@ class Conversation:
         """The caller had not finished: they spoke on before they could react to our answer."""
         if not reply.answered or self._caller is None:
             return False
-        return reply.first_sent is None or self._caller.started < reply.first_sent + self._rules.going_on_within
+        return (
+            reply.first_sent is None or self._caller.started < reply.first_sent + self._rules.going_on_within
+        )
 
     def _close(self, reply: AgentTurn, now: float, *, interrupted: bool) -> list[Effect]:
         if not reply.sentences:

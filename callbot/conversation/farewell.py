@@ -4,15 +4,17 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+_ENGLISH: Final = """
+bye goodbye thanks thank you very much so too okay ok alright great good nice day night evening have a
+take care cheers see later and the same to
+"""
+_SPANISH: Final = """
+adiós adios gracias muchas hasta luego pronto mañana igualmente vale bueno buen buenas día tarde noche que tenga
+un muy amable y a usted
+"""
 _WORDS: Final[Mapping[str, frozenset[str]]] = {
-    "en": frozenset(
-        "bye goodbye thanks thank you very much so too okay ok alright great good nice day night evening have a "
-        "take care cheers see later and the same to".split()
-    ),
-    "es": frozenset(
-        "adiós adios gracias muchas hasta luego pronto mañana igualmente vale bueno buen buenas día tarde noche "
-        "que tenga un muy amable y a usted".split()
-    ),
+    "en": frozenset(_ENGLISH.split()),
+    "es": frozenset(_SPANISH.split()),
 }
 
 

@@ -49,12 +49,12 @@ class Bot:
     services: Services
     brain: ScriptedBrain
     records: list[dict[str, Any]]
+    over: asyncio.Event
 
     async def record(self) -> dict[str, Any]:
         """The record of the call, once it is over."""
         async with asyncio.timeout(3):
-            while not self.records:
-                await asyncio.sleep(0.01)
+            await self.over.wait()
         return self.records[0]
 
     def token(self, call: Call = CALL, value: str = "t0ken") -> str:
@@ -71,10 +71,19 @@ class Bot:
 @pytest.fixture
 async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
     settings = load(
-        None, data=tmp_path, public_url=PUBLIC, twilio_auth_token=TOKEN, database_url=f"sqlite:///{tmp_path}/calls.db"
+        None,
+        data=tmp_path,
+        public_url=PUBLIC,
+        twilio_auth_token=TOKEN,
+        database_url=f"sqlite:///{tmp_path}/calls.db",
     )
     brain = ScriptedBrain(greeting)
     records: list[dict[str, Any]] = []
+    over = asyncio.Event()
+
+    def finished(record: dict[str, Any]) -> None:
+        records.append(record)
+        over.set()
 
     @asynccontextmanager
     async def services(settings: object) -> AsyncIterator[Services]:
@@ -84,7 +93,7 @@ async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
             lambda call: equipment({"support": brain}, lambda: FakeEars(["Hello there."]), FakeVoice()),
             recorder,
             tmp_path / "recordings",
-            finished=records.append,
+            finished=finished,
         )
         yield Services(
             settings=load_settings,
@@ -99,7 +108,7 @@ async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
     load_settings = settings
     app = create_app(settings, services=services)
     async with running(app) as port:
-        yield Bot(port, app.state.services, brain, records)
+        yield Bot(port, app.state.services, brain, records, over)
 
 
 def start(token: str, **changes: object) -> str:
@@ -119,7 +128,9 @@ def frame(n: int, payload: str = SILENCE, stream: str = STREAM) -> str:
     return json.dumps({"event": "media", "sequenceNumber": str(n + 1), "streamSid": stream, "media": body})
 
 
-STOP = json.dumps({"event": "stop", "sequenceNumber": "9", "streamSid": STREAM, "stop": {"callSid": CALL.sid}})
+STOP = json.dumps(
+    {"event": "stop", "sequenceNumber": "9", "streamSid": STREAM, "stop": {"callSid": CALL.sid}}
+)
 CONNECTED = '{"event":"connected","protocol":"Call","version":"1.0.0"}'
 
 
@@ -320,7 +331,9 @@ async def test_faults_45_a_caller_who_vanishes_without_closing_is_noticed(
     assert (await bot.record())["ended_by"] == "system"
 
 
-async def test_faults_46_a_peer_that_stops_reading_is_given_up(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_faults_46_a_peer_that_stops_reading_is_given_up(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(media_module, "SEND_WITHIN", 0.5)
     reader, writer = await asyncio.open_connection("127.0.0.1", bot.port, limit=1024)
     signature = Signer(TOKEN).upgrade(MEDIA)["x-twilio-signature"]
@@ -335,13 +348,11 @@ async def test_faults_46_a_peer_that_stops_reading_is_given_up(bot: Bot, monkeyp
     writer.write(_client_frame(start(bot.token())))
     await writer.drain()
     async with asyncio.timeout(5):
-        while CALL.sid not in bot.services.reception.live:
-            await asyncio.sleep(0.01)
+        await reader.readuntil(b"media")  # it is served
         line = bot.services.reception.live[CALL.sid]._line
         for _ in range(400):  # far more than the sockets' buffers hold, and nobody reads it
             line.send("x" * 60_000)
-        while not bot.records:
-            await asyncio.sleep(0.05)
+        await bot.record()
     writer.close()
     assert not bot.services.reception.live
 
@@ -351,11 +362,11 @@ async def test_faults_47_hanging_up_in_mid_sentence_leaves_nothing_behind(bot: B
     async with bot.connect() as socket:
         await socket.send(start(bot.token()))
         await heard(socket, "media")
-    async with asyncio.timeout(3):
-        while not bot.records:
-            await asyncio.sleep(0.02)
-        while len(asyncio.all_tasks() - before) > 0:
-            await asyncio.sleep(0.02)
+    await bot.record()
+    left = asyncio.all_tasks() - before
+    if left:
+        _, pending = await asyncio.wait(left, timeout=3)
+        assert not pending
     assert (await bot.record())["ended_by"] == "caller"
 
 

@@ -53,7 +53,9 @@ class Script:
                 self.marks.append((effect.plays_at + len(effect.audio) / 8000, effect.mark))
         if any(type(effect).__name__ == "ClearAudio" for effect in effects):
             self.marks = [
-                (at, mark) for at, mark in self.marks if mark in {s.mark for s in self.conversation.playback._sent}
+                (at, mark)
+                for at, mark in self.marks
+                if mark in {s.mark for s in self.conversation.playback._sent}
             ]
         self.effects += effects
         return effects
@@ -106,7 +108,9 @@ class Script:
         self.wait(len(sentence.split()) * WORD + 0.5)
         return self
 
-    def says(self, text: str, seconds: float = 1.0, *, hum: bool = False, after: float = 0.06) -> list[Effect]:
+    def says(
+        self, text: str, seconds: float = 1.0, *, hum: bool = False, after: float = 0.06
+    ) -> list[Effect]:
         """The caller speaks: onset, held, stop, and the final transcript ``after`` seconds later."""
         found = self.starts(min(seconds, 0.16), hum=hum)
         end = self.now - min(seconds, 0.16) + seconds

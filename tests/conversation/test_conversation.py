@@ -28,8 +28,8 @@ from callbot.conversation.effects import (
     TurnEnded,
 )
 from callbot.conversation.events import (
-    CallStarted,
     Acted,
+    CallStarted,
     HungUp,
     LanguageHeard,
     Meant,
@@ -260,7 +260,9 @@ def test_yes_to_a_question_that_was_heard_is_an_answer_and_not_a_backchannel() -
     script = Script().greeted()
     script.says("I'd like a callback.")
     script.wait(0.4)
-    script.replies("Shall I use the number you ring from right now today?", actions=(Expect(Expecting.YES_NO),))
+    script.replies(
+        "Shall I use the number you ring from right now today?", actions=(Expect(Expecting.YES_NO),)
+    )
     script.wait(1.8)
     script.says("Yeah.", seconds=0.3)
     script.wait(0.5)
@@ -471,7 +473,9 @@ def test_thanks_and_bye_do_not_interrupt_a_goodbye() -> None:
     script = Script().greeted()
     script.says("That's all.")
     script.wait(0.4)
-    script.replies("Thank you for calling Larkfield, have a good day.", actions=(EndCall(Disposition.RESOLVED),))
+    script.replies(
+        "Thank you for calling Larkfield, have a good day.", actions=(EndCall(Disposition.RESOLVED),)
+    )
     script.wait(0.5)
     script.says("Thanks, bye.", seconds=0.5)
     script.wait(4)
@@ -482,7 +486,9 @@ def test_a_question_during_the_goodbye_is_answered() -> None:
     script = Script().greeted()
     script.says("That's all.")
     script.wait(0.4)
-    script.replies("Thank you for calling Larkfield, have a good day.", actions=(EndCall(Disposition.RESOLVED),))
+    script.replies(
+        "Thank you for calling Larkfield, have a good day.", actions=(EndCall(Disposition.RESOLVED),)
+    )
     script.wait(0.5)
     script.says("Wait, what are your hours?", seconds=1.2)
     script.wait(0.5)

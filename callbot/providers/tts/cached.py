@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Final
@@ -36,7 +36,7 @@ class CachedVoice:
         self._in_memory: OrderedDict[str, tuple[Speech, ...]] = OrderedDict()
         self._bytes_in_memory = 0
 
-    async def speak(self, text: str) -> AsyncIterator[Speech]:
+    async def speak(self, text: str) -> AsyncGenerator[Speech]:
         spoken = self._recalled(text)
         if spoken is None:
             spoken = await asyncio.to_thread(self._read, text)

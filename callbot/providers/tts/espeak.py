@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -101,7 +101,7 @@ class EspeakVoice:
         self._process = process
         self._pool = pool
 
-    async def speak(self, text: str) -> AsyncIterator[Speech]:
+    async def speak(self, text: str) -> AsyncGenerator[Speech]:
         for piece in pieces(text):
             spoken = await self._process.speak(piece.text.replace("\0", " "), self.language)
 

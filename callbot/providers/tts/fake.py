@@ -1,6 +1,6 @@
 """A voice that hums, for tests of everything behind it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 import numpy as np
@@ -23,7 +23,7 @@ class FakeVoice:
         self.name = name
         self.language = language
 
-    async def speak(self, text: str) -> AsyncIterator[Speech]:
+    async def speak(self, text: str) -> AsyncGenerator[Speech]:
         for piece in pieces(text):
             words: list[WordTime] = []
             at = 0

@@ -1,7 +1,7 @@
 """The English voice, and others made of it by moving its pitch and the size of its throat."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,7 +47,7 @@ class HibariVoice:
         self._model = model
         self._pool = pool
 
-    async def speak(self, text: str) -> AsyncIterator[Speech]:
+    async def speak(self, text: str) -> AsyncGenerator[Speech]:
         for piece in pieces(text):
             job = self._pool.submit(lambda piece=piece: self._render(piece), urgent=True)  # type: ignore[misc]
             yield await asyncio.wrap_future(job)
