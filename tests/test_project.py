@@ -40,7 +40,6 @@ NOT_CORE = {
     "agents/flow_brain.py": "drives the walker",
     "agents/flow_checks.py": "checks flows while they are read",
     "agents/flow_file.py": "reads flows from files",
-    "agents/matching.py": "asks the embedder",
     "agents/tools.py": "runs what an agent may do",
     "agents/vectors.py": "keeps files",
     "agents/yaml_source.py": "reads files",

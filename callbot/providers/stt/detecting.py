@@ -15,7 +15,7 @@ from callbot.providers import mulaw
 from callbot.providers.inference import InferencePool
 from callbot.providers.ports import SpeechToText, Transcribed
 from callbot.providers.registry import Models
-from callbot.providers.stt.listener import MODEL_RATE, Listener, UtteranceModel
+from callbot.providers.stt.listener import DEFAULT_PACE, MODEL_RATE, Listener, Pace, UtteranceModel
 from callbot.providers.stt.moonshine import MoonshineModel
 from callbot.providers.stt.recognizer import Recognizer
 from callbot.providers.stt.whisper import WhisperIn, WhisperModel
@@ -23,6 +23,8 @@ from callbot.providers.stt.whisper_files import check_folder, joined_in
 
 ENOUGH_SPEECH: Final = 6_400
 """Bytes of loud audio: 0.8 s, which takes a caller about 1.2 s to say. Less identifies badly."""
+WHISPER_PACE: Final = Pace(partial_every=9_600, partials_per_length=5)
+"""It takes a third of a second for any utterance: partials must leave it time for what follows a pause."""
 CLEAR: Final = 0.6
 """The share of probability from which a language has won."""
 
@@ -37,13 +39,14 @@ class DetectingRecognizer:
         pool: InferencePool,
         *,
         languages: Sequence[str],
+        pace: Pace = DEFAULT_PACE,
     ) -> None:
         self._others = others
         self._pool = pool
         self._languages = tuple(languages)
         self._news = asyncio.Event()
         self._closed = False
-        self._listener = Listener(first, pool, self._news.set, language=self._languages[0])
+        self._listener = Listener(first, pool, self._news.set, language=self._languages[0], pace=pace)
         self._identifying: asyncio.Future[Mapping[str, float]] | None = None
         self._settled = len(self._languages) == 1
         self._utterance = 0
@@ -121,7 +124,11 @@ class DetectingRecognizer:
         """Gives the present utterance to the other model, from its beginning."""
         self._listener.close()
         self._listener = Listener(
-            WhisperIn(self._others, language), self._pool, self._news.set, language=language
+            WhisperIn(self._others, language),
+            self._pool,
+            self._news.set,
+            language=language,
+            pace=WHISPER_PACE,
         )
         self._listener.start(self._utterance)
         if self._flushed_at is not None:
@@ -141,10 +148,13 @@ class ManyLanguagesHearing:
     def for_call(self, languages: Sequence[str]) -> SpeechToText:
         self.whisper.check_languages(languages)
         first = languages[0]
-        model = self.english if first == "en" and self.english else WhisperIn(self.whisper, first)
+        if first == "en" and self.english:
+            model, pace = self.english, DEFAULT_PACE
+        else:
+            model, pace = WhisperIn(self.whisper, first), WHISPER_PACE
         if len(languages) == 1:
-            return Recognizer(model, self.pool, language=first)
-        return DetectingRecognizer(model, self.whisper, self.pool, languages=languages)
+            return Recognizer(model, self.pool, language=first, pace=pace)
+        return DetectingRecognizer(model, self.whisper, self.pool, languages=languages, pace=pace)
 
 
 def whisper(name: str, models: Models) -> ManyLanguagesHearing:
