@@ -89,7 +89,7 @@ def summary(console: Console, rung: Rung, json_path: Path | None) -> None:
     turns = record["turns"]
     table = Table(title="The call", title_justify="left", show_header=False, box=None, padding=(0, 2))
     table.add_column(style="dim")
-    table.add_column()
+    table.add_column(overflow="fold")
     table.add_row("ended", f"{record['disposition']}, by the {record['ended_by']}, after {_seconds(rung)} s")
     table.add_row("agents", " → ".join(record["agents"]))
     table.add_row(

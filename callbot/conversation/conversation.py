@@ -396,8 +396,8 @@ class Conversation:
             case Tried(step, outcome):
                 self.transcript.tried.append((step, outcome))
                 self._switches.helped()
-            case Cited(document):
-                self.transcript.cited.append(document)
+            case Cited(document, passage):
+                self.transcript.cited.append(f"{document}: {passage}")
                 self._switches.helped()
             case HandOff():
                 reply.hand_off = action
