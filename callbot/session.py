@@ -137,6 +137,8 @@ class Session:
         self._reply: asyncio.Task[None] | None = None
         self._replying = ""
         self._forgetful: set[str] = set()
+        self._spoken = 0
+        """The turn whose reply has begun to speak: its next sentence follows a breath."""
 
     @property
     def now(self) -> float:
@@ -310,7 +312,8 @@ class Session:
     async def _say(self, turn: int, agent: str, sentence: str, *, fixed: bool) -> None:
         await self._inbox.put(Meant(turn, sentence))
         voices = self._equipment.fixed_voices if fixed else self._equipment.voices
-        async for clip in speak(voices[agent], turn, sentence):
+        breath, self._spoken = turn == self._spoken, turn
+        async for clip in speak(voices[agent], turn, sentence, breath=breath):
             await self._inbox.put(Spoke(turn, clip))
 
     def _phrase(self, phrase: Phrase) -> str:

@@ -3,15 +3,25 @@ written, so that "heard" is told in the words of the transcript."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Final
 
 from callbot.conversation.spoken import Token, spoken, text_for_voice
-from callbot.media_stream.audio import seconds
+from callbot.media_stream.audio import RATE, SILENCE, seconds
 from callbot.media_stream.playback import Clip, clips
 from callbot.providers.ports import Speech, TextToSpeech, WordTime
 
 
-async def speak(voice: TextToSpeech, turn: int, sentence: str) -> AsyncIterator[Clip]:
-    """The clips of one sentence, as soon as the voice has them. Raises ``ProviderError``."""
+BREATH: Final = 0.18
+"""Seconds of silence between two sentences of one reply."""
+
+
+async def speak(
+    voice: TextToSpeech, turn: int, sentence: str, *, breath: bool = False
+) -> AsyncIterator[Clip]:
+    """The clips of one sentence, as soon as the voice has them; ``breath`` puts a pause before it.
+
+    Raises ``ProviderError``.
+    """
     tokens = spoken(sentence, voice.language)
     text = text_for_voice(tokens)
     if not text.strip():
@@ -20,7 +30,13 @@ async def speak(voice: TextToSpeech, turn: int, sentence: str) -> AsyncIterator[
     async with aclosing(voice.speak(text)) as pieces:
         async for piece in pieces:
             for clip in reading.clips(turn, piece):
-                yield clip
+                yield _after_a_breath(clip) if breath else clip
+                breath = False
+
+
+def _after_a_breath(clip: Clip) -> Clip:
+    words = tuple(WordTime(word.word, word.start + BREATH, word.end + BREATH) for word in clip.words)
+    return Clip(clip.turn, clip.text, SILENCE * round(BREATH * RATE) + clip.audio, words)
 
 
 class _Reading:

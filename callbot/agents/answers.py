@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from callbot.agents.brain import Tried
+from callbot.agents.agreeing import beyond, untold
+from callbot.agents.brain import Expecting, Tried
 from callbot.agents.diversions import Diversions
+from callbot.agents.filling import task_nodes
 from callbot.agents.flow_state import Wait
 from callbot.agents.flows import Ask, Check, CommandKind, Slot, Try, UseTool
 from callbot.agents.heard import Heard
@@ -12,6 +14,7 @@ from callbot.agents.ranking import Candidate, Ranking, Topic
 from callbot.agents.slot_answers import SlotAnswers
 from callbot.agents.slots import Kind, Parsed
 from callbot.agents.stepping import Stepping
+from callbot.agents.templates import names
 from callbot.agents.walk import Rank, Walk
 from callbot.agents.wording import words
 from callbot.errors import InvalidState
@@ -33,17 +36,43 @@ def answer(steps: Stepping, text: str, digits: str) -> Walk[None]:
     """One whole turn of the caller."""
     state = steps.state
     state.turn += 1
-    ranking = yield from rank(text)
     previous, state.said = state.said, []
-    heard = Heard(steps.flow, state, steps.filling, text, digits, ranking)
-    elsewhere = Diversions(steps, heard, previous)
-    if heard.is_command(CommandKind.REPEAT):
-        yield from elsewhere.repeat()
+    if state.wait.kind == "tool":
+        if _is_change(steps):
+            text = untold(steps.filling, state, text)
+        answers = yield from _hear(steps, text, digits, previous)
+        yield from answers.tool_was_running()
         return
-    answers = Answers(steps, heard, elsewhere)
-    if state.wait.kind == "tool" and (yield from answers.tool_was_running()):
+    answers = yield from _hear(steps, text, digits, previous)
+    if answers.heard.is_command(CommandKind.REPEAT):
+        yield from answers.elsewhere.repeat()
         return
-    yield from answers.to_wait()
+    state.cause = text
+    yes, more = answers.yes_and_more()
+    if not more:
+        yield from answers.to_wait()
+        return
+    following = yield from _hear(steps, more, "", previous)
+    if not following.is_question_of_its_own():
+        yield from answers.to_wait()
+        return
+    state.cause, steps.more = yes, more
+    yield from (yield from _hear(steps, yes, "", previous)).to_wait()
+    steps.more = ""
+    if not steps.moved:
+        yield from following.to_question()
+
+
+def _hear(steps: Stepping, text: str, digits: str, previous: Sequence[str]) -> "Walk[Answers]":
+    ranking = yield from rank(text)
+    heard = Heard(steps.flow, steps.state, steps.filling, text, digits, ranking)
+    return Answers(steps, heard, Diversions(steps, heard, previous))
+
+
+def _is_change(steps: Stepping) -> bool:
+    """Whether the tool that was running changes data."""
+    step = steps.flow.nodes[steps.state.wait.node].step
+    return isinstance(step, UseTool) and step.changes
 
 
 class Answers:
@@ -64,6 +93,8 @@ class Answers:
                 yield from SlotAnswers(self.steps, self.heard, self.elsewhere).to_ask()
             case "offer":
                 yield from SlotAnswers(self.steps, self.heard, self.elsewhere).to_offer()
+            case "suggest":
+                yield from SlotAnswers(self.steps, self.heard, self.elsewhere).to_suggestion()
             case "check":
                 yield from self._to_check()
             case "change":
@@ -76,6 +107,33 @@ class Answers:
                 yield from self._to_which()
             case _:
                 yield from self._to_listen()
+
+    def yes_and_more(self) -> tuple[str, str]:
+        """The clear yes to a question for one, and the question that the caller put behind it, or twice
+        nothing. A yes that comes with new values is no plain yes."""
+        agreed = self.filling.agreement(self.heard.text)
+        if agreed is None or not agreed.firm or self.heard.digits:
+            return "", ""
+        more = beyond(self.filling, self.state, agreed.rest)
+        asked = self.steps.expected().what is Expecting.YES_NO
+        if not (more and asked) or self.heard.changes(self.steps.task_slots(), boldly=False):
+            return "", ""
+        return agreed.yes, more
+
+    def is_question_of_its_own(self) -> bool:
+        """Whether what was said behind a yes asks for an answer: known here, or by nobody."""
+        if not self.heard.opens_question():
+            return False
+        foreign = self.heard.is_foreign() and not self.heard.is_short_reply()
+        return self.heard.wants_more() or foreign
+
+    def to_question(self) -> Walk[None]:
+        """Answer a question that came behind a yes."""
+        if self.heard.is_foreign():
+            yield from self.steps.phrase("dont_know")
+            yield from self.steps.back()
+        else:
+            yield from self.elsewhere.wander()
 
     def _to_check(self) -> Walk[None]:
         wait = self.state.wait
@@ -212,7 +270,7 @@ class Answers:
             if changes:
                 yield from self._change(state.last_check, changes)
                 return
-        told = self._implied(Kind.ORDER_ID)
+        told = self._looked_up(Kind.ORDER_ID)
         if told and not best.phrase:
             yield from self.steps.begin(told, self.heard.text)
         elif strong:
@@ -222,10 +280,26 @@ class Answers:
         elif agreed is not None:
             yield from self.steps.phrase("something_else" if agreed else "open_question")
             yield self.steps.expected()
-        elif (told := self._implied(Kind.CHOICE)) is not None:
+        elif (told := self._looked_up(Kind.PHONE) or self._implied(Kind.CHOICE)) is not None:
             yield from self.steps.begin(told, self.heard.text)
         else:
             yield from self.elsewhere.not_understood()
+
+    def _looked_up(self, kind: Kind) -> str | None:
+        """The one intent that looks something up by a slot of ``kind`` which these words fill."""
+        found = [
+            intent.name
+            for intent in self.flow.intents.values()
+            for step in (self.flow.nodes[name].step for name in task_nodes(self.flow, intent.next))
+            if isinstance(step, UseTool)
+            and not step.changes
+            and any(
+                slot.kind is kind and self.filling.read_early(slot, self.heard.text)
+                for template in step.arguments.values()
+                for slot in (self.flow.slots[name] for name in names(template) if name in self.flow.slots)
+            )
+        ]
+        return found[0] if len(set(found)) == 1 else None
 
     def _implied(self, kind: Kind) -> str | None:
         """The one intent that begins by asking for a slot of ``kind`` which these words fill."""
@@ -238,9 +312,9 @@ class Answers:
         ]
         return found[0] if len(found) == 1 else None
 
-    def tool_was_running(self) -> Walk[bool]:
-        """The last reply was cut while a tool ran: say what came of it first. False when the words
-        have still to be answered."""
+    def tool_was_running(self) -> Walk[None]:
+        """The last reply was cut while a tool ran, or never heard: say what came of it, and then answer
+        what else was said."""
         state = self.state
         step = self.flow.nodes[state.wait.node].step
         changes: list[tuple[Slot, Parsed]] = []
@@ -253,12 +327,10 @@ class Answers:
             for slot, parsed in changes:
                 held = self.filling.held(parsed, said_by="caller", turn=state.turn)
                 yield from self.steps.hold(slot, held)
+        corrects = self.filling.is_correction(self.heard.text)
+        if not changes and (corrects or self.heard.wants_more()):
+            self.steps.more = self.heard.text
         yield from self.steps.go(state.wait.node)
-        if changes:
-            return True
-        best = self.heard.best
-        asks = (
-            self.heard.ranking.fits and best.name != state.task and (best.phrase or self.heard.ranking.clear)
-        )
-        polite = best.topic is Topic.COMMAND and best.name in ("thanks", "wait")
-        return not (asks and not polite) and not self.filling.is_correction(self.heard.text)
+        if self.steps.more and not self.steps.moved:
+            self.steps.more = ""
+            yield from self.to_wait()

@@ -8,7 +8,7 @@ from typing import Any
 from callbot.agents import slots as parsing
 from callbot.agents.flow_state import Held
 from callbot.agents.flows import Ask, Flow, Limits, Listen, Slot, UseTool, leads_to
-from callbot.agents.slots import Kind, Parsed
+from callbot.agents.slots import Agreement, Kind, Parsed
 from callbot.agents.templates import names
 from callbot.agents.wording import contains, words
 
@@ -37,6 +37,16 @@ class Filling:
             digits=digits,
         )
         return None if parsed is None or parsed.partial else parsed
+
+    def completed(self, slot: Slot, before: str, text: str) -> Parsed | None:
+        """The value whose end was given before, when ``text`` gives only its beginning."""
+        return parsing.completed(slot.kind, before, text, language=self.flow.language)
+
+    def begins_anew(self, slot: Slot, text: str) -> bool:
+        return parsing.begins_anew(slot.kind, text, language=self.flow.language)
+
+    def agreement(self, text: str) -> Agreement | None:
+        return parsing.agreement(text, self.flow.language)
 
     def problem(self, slot: Slot, text: str, digits: str = "") -> str:
         """Why ``read`` found nothing, as a sentence, or an empty string."""
@@ -113,18 +123,23 @@ def task_slots(flow: Flow, node: str) -> tuple[str, ...]:
     """The slots that a task beginning at ``node`` may need, in the order of the graph: those it asks
     for, and those its look-ups use when they are known."""
     slots: dict[str, None] = {}
-    seen: set[str] = set()
-    waiting = [node]
-    while waiting:
-        name = waiting.pop(0)
-        if name in seen or isinstance(flow.nodes[name].step, Listen):
-            continue
-        seen.add(name)
-        step = flow.nodes[name].step
+    for step in (flow.nodes[name].step for name in task_nodes(flow, node)):
         if isinstance(step, Ask):
             slots[step.slot] = None
         elif isinstance(step, UseTool):
             used = [each for template in step.arguments.values() for each in names(template)]
             slots |= dict.fromkeys(each for each in used if each in flow.slots)
-        waiting += leads_to(step)
     return tuple(slots)
+
+
+def task_nodes(flow: Flow, node: str) -> tuple[str, ...]:
+    """The nodes that a task beginning at ``node`` may pass, nearest first, up to where it listens."""
+    seen: dict[str, None] = {}
+    waiting = [node]
+    while waiting:
+        name = waiting.pop(0)
+        step = flow.nodes[name].step
+        if name not in seen and not isinstance(step, Listen):
+            seen[name] = None
+            waiting += leads_to(step)
+    return tuple(seen)

@@ -10,7 +10,7 @@ from callbot.agents.brain import Action, History, Request
 from callbot.agents.flow_state import State
 from callbot.agents.flows import Flow
 from callbot.agents.matching import Understanding
-from callbot.agents.tools import ToolFailed, Tools
+from callbot.agents.tools import NotFound, ToolFailed, Tools
 from callbot.agents.walk import Given, Rank, RunTool, Search, ToolResult
 from callbot.agents.walker import fresh, walk
 from callbot.errors import ProviderError
@@ -100,6 +100,9 @@ class FlowBrain:
     async def _run(self, step: RunTool) -> ToolResult:
         try:
             async with asyncio.timeout(TOOL_SECONDS):
-                return ToolResult(await self._tools.run(step.tool, step.arguments, step.key))
+                returned = await self._tools.run(step.tool, step.arguments, step.key)
         except (ToolFailed, ProviderError, TimeoutError):
             return ToolResult(None, failed=True)
+        if isinstance(returned, NotFound):
+            return ToolResult(None, instead=returned.instead)
+        return ToolResult(returned)

@@ -23,7 +23,8 @@ class Wait:
 
     ``kind`` is ``listen``, ``ask`` (a slot's value), ``offer`` (take this value? have one?), ``check``
     (is it right?), ``change`` (what should change?), ``try`` (did it work?), ``human`` (shall a
-    colleague call?), ``which`` (this intent or that?) or ``tool`` (a tool has not returned yet).
+    colleague call?), ``which`` (this intent or that?), ``suggest`` (did you mean ``offered``?) or ``tool`` (a tool has not
+    returned yet).
     ``misses`` counts answers that were none; ``partial`` holds half an answer; ``names`` holds the
     slots to read back again, the intents to choose from, or the check to go back to. ``task`` is the
     intent a paused question belongs to.
@@ -36,6 +37,7 @@ class Wait:
     partial: str = ""
     names: tuple[str, ...] = ()
     task: str = ""
+    offered: str = ""
 
 
 @dataclass(slots=True)
@@ -43,7 +45,8 @@ class State:
     """All that the walker knows of the call. ``question`` is the open question as it was said;
     ``said`` the whole last reply; ``paused`` the questions to come back to; ``task`` the intent being
     served and ``task_number`` how many were begun; ``last_check`` the node whose answer may still be
-    corrected; ``heard`` the words that began the task."""
+    corrected; ``heard`` the words that began the task; ``cause`` the words last acted upon; ``refused``
+    the suggested values that the caller said no to."""
 
     wait: Wait
     slots: dict[str, Held] = field(default_factory=dict)
@@ -59,6 +62,8 @@ class State:
     task_number: int = 0
     last_check: str = ""
     heard: str = ""
+    cause: str = ""
+    refused: list[str] = field(default_factory=list)
     misses: int = 0
     turn: int = 0
     finished: bool = False

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from callbot.agents.filling import Filling, within
+from callbot.agents.filling import Filling, task_nodes, within
 from callbot.agents.flow_state import State
 from callbot.agents.flows import CommandKind, Flow, Slot
 from callbot.agents.ranking import Candidate, Ranking, Topic
@@ -34,10 +34,13 @@ class Heard:
         return without(words(text), [words(filler) for filler in self.flow.fillers])
 
     def is_question(self) -> bool:
+        return self.text.rstrip().endswith("?") or self.opens_question()
+
+    def opens_question(self) -> bool:
+        """Whether the first words are those of a question; what follows a "but" is none."""
         said = words(self.text)
         content = self.content(self.text)
-        asked = self.text.rstrip().endswith("?")
-        return asked or any(
+        return any(
             opener == said[: len(opener)] or opener == content[: len(opener)]
             for opener in map(words, self.flow.question_words)
         )
@@ -71,6 +74,22 @@ class Heard:
         if answered:
             return self.is_question() and (best.phrase or self.ranking.clear)
         return best.phrase or self.is_question() or self.ranking.clear
+
+    def wants_more(self) -> bool:
+        """Whether these words, said behind an answer, want something else than what was answered."""
+        best = self.best
+        if not self.ranking.fits or best.name == self.state.task:
+            return False
+        if best.topic is Topic.COMMAND:
+            does = self.flow.commands[best.name].does
+            return best.phrase and does not in (CommandKind.THANKS, CommandKind.WAIT, CommandKind.REPEAT)
+        if best.topic is Topic.INTENT and self._leads_here(best.name):
+            return False
+        return best.phrase or (self.ranking.clear and self.is_question())
+
+    def _leads_here(self, intent: str) -> bool:
+        """Whether the open question is one of that intent's own."""
+        return self.state.wait.node in task_nodes(self.flow, self.flow.intents[intent].next)
 
     def yes_no(self) -> bool | None:
         return self.filling.yes_no(self.text, self.digits)

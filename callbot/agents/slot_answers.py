@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+from callbot.agents import slots as parsing
 from callbot.agents.diversions import Diversions
 from callbot.agents.filling import KEYPAD, within
-from callbot.agents.flow_state import Wait
-from callbot.agents.flows import Ask, Slot
+from callbot.agents.flow_state import Held, Wait
+from callbot.agents.flows import Ask, Slot, UseTool
 from callbot.agents.heard import Heard
 from callbot.agents.slots import Kind, Parsed
 from callbot.agents.stepping import Stepping
@@ -34,6 +35,8 @@ class SlotAnswers:
             yield from self.elsewhere.wander()
             return
         others = yield from self._other_slots(slot)
+        if self.state.wait is not wait:
+            return  # a look-up with what else was said has led elsewhere
         if parsed is not None:
             if within(slot.limits, parsed.value):
                 yield from self._fill(slot, parsed)
@@ -56,6 +59,7 @@ class SlotAnswers:
         partial = self.state.wait.partial
         if parsed is None and partial:
             parsed = self.filling.read(slot, f"{partial} {self.heard.text}", self.heard.digits)
+            parsed = parsed or self.filling.completed(slot, partial, self.heard.text)
         return parsed
 
     def _fill(self, slot: Slot, parsed: Parsed) -> Walk[None]:
@@ -91,12 +95,16 @@ class SlotAnswers:
                 missing = yield from self.steps.look_up_again([slot.name])
                 if missing:
                     yield from self.steps.go(missing)
+                if missing is not None:
+                    break
         return found
 
     def _ask_once_more(self, slot: Slot, *, spoken: bool) -> Walk[None]:
         """First say what was missing, then offer the keypad, then move on."""
         wait = self.state.wait
-        wait = replace(wait, misses=wait.misses + 1, partial=f"{wait.partial} {self.heard.text}".strip())
+        given = f"{self.heard.text} {self.heard.digits.strip('*#')}".strip()
+        partial = given if self.filling.begins_anew(slot, given) else f"{wait.partial} {given}".strip()
+        wait = replace(wait, misses=wait.misses + 1, partial=partial)
         self.state.wait = wait
         question = slot.again or slot.ask
         if wait.misses >= 3:
@@ -150,9 +158,12 @@ class SlotAnswers:
         elif self.heard.wanders(answered=agreed is not None):
             yield from self.elsewhere.wander()
         elif (yield from self._other_slots(slot)) and (
-            agreed is None or (agreed is False and self.filling.is_correction(self.heard.text))
+            self.state.wait is not wait
+            or agreed is None
+            or (agreed is False and self.filling.is_correction(self.heard.text))
         ):
-            yield from self.steps.ask_again()  # the no was about something else
+            if self.state.wait is wait:
+                yield from self.steps.ask_again()  # the no was about something else
         elif agreed is True:
             if (yield from self.steps.take_offered(slot)):
                 yield from self._after_slot(wait, slot, changed=False)
@@ -165,3 +176,47 @@ class SlotAnswers:
                 yield from self.steps.wait_for(replace(wait, kind="ask", misses=0), slot.ask)
         else:
             yield from self.elsewhere.yes_or_no()
+
+    def to_suggestion(self) -> Walk[None]:
+        """Take the value that a look-up suggested, or another one; a no goes on as if nothing had been
+        suggested. The value said once more may have been misheard once more, and is no answer."""
+        wait = self.state.wait
+        slot = self.flow.slots[wait.slot]
+        agreed = self.heard.yes_no()
+        parsed = self._read_instead(slot)
+        said = str(parsing.to_json(parsed.value)) if parsed else ""
+        near = bool(parsing.alike(said, [wait.offered], language=self.flow.language))
+        if parsed is None and self.heard.wanders(answered=agreed is not None):
+            yield from self.elsewhere.wander()
+        elif said == wait.offered or (agreed is True and (parsed is None or near)):
+            yield from self._take_suggested(slot)
+        elif parsed is not None and (agreed is False or not near):
+            self.state.refused.append(wait.offered)
+            yield from self.steps.hold(
+                slot, self.filling.held(parsed, said_by="caller", turn=self.state.turn)
+            )
+            yield from self.steps.go(wait.node)
+        elif agreed is False:
+            self.state.refused.append(wait.offered)
+            step = self.flow.nodes[wait.node].step
+            yield from self.steps.go(step.missing if isinstance(step, UseTool) else self.flow.start)
+        else:
+            yield from self.elsewhere.yes_or_no()
+
+    def _read_instead(self, slot: Slot) -> Parsed | None:
+        """Another value than the one suggested, whole or only its letter."""
+        if len(self.heard.digits) == 1:
+            return None
+        tried = self.state.slots.get(slot.name)
+        parsed = self.filling.read(slot, self.heard.text, self.heard.digits)
+        if parsed is None and tried is not None:
+            parsed = self.filling.completed(slot, str(tried.value), self.heard.text)
+        return parsed
+
+    def _take_suggested(self, slot: Slot) -> Walk[None]:
+        wait = self.state.wait
+        self.state.misses = 0
+        spoken = self.filling.spoken(slot, wait.offered)
+        held = Held(wait.offered, spoken, "caller", confirmed=True, turn=self.state.turn)
+        yield from self.steps.hold(slot, held)
+        yield from self.steps.go(wait.node)

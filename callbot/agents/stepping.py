@@ -53,7 +53,11 @@ MOST_NODES: Final = 100
 
 
 class Stepping:
-    """One call's place in a flow, and the moves that need no words of the caller."""
+    """One call's place in a flow, and the moves that need no words of the caller.
+
+    ``more`` are words of the caller that wait for their answer: questions come only after it.
+    ``moved`` says that the call has gone to another agent or is over.
+    """
 
     def __init__(self, agent: Agent, flow: Flow, state: State, history: History, *, today: date) -> None:
         self.agent = agent
@@ -61,6 +65,8 @@ class Stepping:
         self.state = state
         self.history = history
         self.filling = Filling(flow, today)
+        self.more = ""
+        self.moved = False
 
     # --- values ----------------------------------------------------------------------------------
 
@@ -117,15 +123,20 @@ class Stepping:
 
     def say(self, templates: Sentences, **values: str) -> Walk[list[str]]:
         """Say what can be filled, and return it."""
-        said: list[str] = []
-        for template in templates:
-            sentence = fill(template, lambda name: values.get(name) or self.spoken(name))
-            if sentence:
-                sentence = sentence[:1].upper() + sentence[1:]
-                said.append(sentence)
-                yield Say(sentence, fixed=not names(template))
+        filled = self._filled(templates, values)
+        for sentence, fixed in filled:
+            yield Say(sentence, fixed=fixed)
+        said = [sentence for sentence, _ in filled]
         self.state.said += said
         return said
+
+    def _filled(self, templates: Sentences, values: Mapping[str, str]) -> list[tuple[str, bool]]:
+        """The sentences whose values are known, each with whether it has none."""
+        filled = [
+            (fill(template, lambda name: values.get(name) or self.spoken(name)), not names(template))
+            for template in templates
+        ]
+        return [(sentence[:1].upper() + sentence[1:], fixed) for sentence, fixed in filled if sentence]
 
     def repeat(self, sentence: str) -> Walk[None]:
         """Say again what was said, as it was said."""
@@ -138,6 +149,9 @@ class Stepping:
     def wait_for(self, wait: Wait, question: Sentences, **values: str) -> Walk[None]:
         """Ask, and leave the question open."""
         self.state.wait = wait
+        if self.more:
+            self.state.question = [sentence for sentence, _ in self._filled(question, values)]
+            return
         said = yield from self.say(question, **values)
         if said:
             self.state.question = said
@@ -149,7 +163,7 @@ class Stepping:
         if wait.kind == "ask":
             what, complete = parsing.expecting(self.flow.slots[wait.slot].kind)
             return Expect(what, wait.slot, complete)
-        if wait.kind in ("offer", "check", "try", "human"):
+        if wait.kind in ("offer", "check", "try", "human", "suggest"):
             return Expect(Expecting.YES_NO, wait.slot or None)
         return Expect(Expecting.CHOICE if wait.kind == "which" else Expecting.ANYTHING)
 
@@ -231,6 +245,7 @@ class Stepping:
                 yield from self._give(give)
                 return None
             case End(disposition):
+                self.moved = True
                 yield EndCall(disposition)
                 return None
             case _ as unreachable:
@@ -306,7 +321,9 @@ class Stepping:
         self.state.wait = Wait("listen", self.flow.start)
         self.state.task = ""
         reason = fill(step.reason, self.spoken) or self.flow.phrases["open_question"][0]
-        yield HandOff(step.to, reason, step.pending or self.state.heard)
+        self.moved = True
+        pending = step.pending or self.state.heard
+        yield HandOff(step.to, reason, f"{pending} {self.more}".strip())
 
     # --- tools -----------------------------------------------------------------------------------
 
@@ -329,13 +346,39 @@ class Stepping:
         yield Did(step.tool, arguments, result.values or {}, step.changes and result.values is not None)
         if result.values is None:
             self.state.results.pop(step.save_as, None)
-            return step.missing
+            return None if (yield from self._suggest(node, step, result.instead)) else step.missing
         self.state.results[step.save_as] = dict(result.values)
         self.state.finished |= step.changes
         return step.next
 
+    def _suggest(self, node: str, step: UseTool, instead: Mapping[str, Sequence[str]]) -> Walk[bool]:
+        """Ask whether the one value that a tool would have found something for was meant."""
+        offered = [
+            (argument, value)
+            for argument, values in instead.items()
+            for value in values
+            if value not in self.state.refused
+        ]
+        if len(offered) != 1:
+            return False
+        ((argument, value),) = offered
+        template = step.arguments.get(argument, "")
+        slot = self.flow.slots.get(template.strip("{}"))
+        if slot is None or template != f"{{{slot.name}}}":
+            return False
+        yield from self._ask_suggested(Wait("suggest", node, slot.name, offered=value))
+        return True
+
+    def _ask_suggested(self, wait: Wait) -> Walk[None]:
+        """An id is written as one word, which a voice spells; other values as they are said."""
+        slot = self.flow.slots[wait.slot]
+        written = wait.offered if slot.kind is Kind.ORDER_ID else self.filling.spoken(slot, wait.offered)
+        yield from self.wait_for(wait, self.flow.phrases["did_you_mean"], value=written)
+
     def look_up_again(self, changed: Sequence[str]) -> Walk[str | None]:
-        """Repeat the look-ups that ``changed`` slots went into; a node's name when one finds nothing."""
+        """Repeat the look-ups that ``changed`` slots went into; a node's name when one finds nothing, and
+        an empty one when it left a question open."""
+        wait = self.state.wait
         stale = set(changed)
         for node in self.flow.nodes.values():
             step = node.step
@@ -347,6 +390,7 @@ class Stepping:
                 if following != step.next:
                     return following or ""
                 stale.add(step.save_as)
+        self.state.wait = wait
         return None
 
     # --- questions asked again -------------------------------------------------------------------
@@ -367,6 +411,8 @@ class Stepping:
                 yield from self.wait_for(wait, question)
             case "try", Try(question=question):
                 yield from self.wait_for(wait, question)
+            case "suggest", _:
+                yield from self._ask_suggested(wait)
             case "change", _:
                 yield from self.wait_for(wait, self.flow.phrases["what_to_change"])
             case _:

@@ -1,14 +1,24 @@
 """The functions that an agent may call: typed, asynchronous, run once per idempotency key."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType
 from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from callbot.errors import InvalidState
 
-ToolFunction = Callable[..., Awaitable[Mapping[str, Any] | None]]
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """A look-up found nothing, but would have with another value of an argument, which the caller may
+    have said. ``instead`` has such values by argument; when there is but one, the caller is asked."""
+
+    instead: Mapping[str, Sequence[str]]
+
+
+Returned = Mapping[str, Any] | NotFound | None
+ToolFunction = Callable[..., Awaitable[Returned]]
 
 
 class ToolFailed(Exception):
@@ -34,11 +44,11 @@ class Tools:
 
     def __init__(self) -> None:
         self._tools: dict[str, Tool] = {}
-        self._finished: dict[str, Mapping[str, Any] | None] = {}
+        self._finished: dict[str, Returned] = {}
 
     def add(self, function: ToolFunction, *, changes_data: bool = False) -> None:
-        """Register an ``async def`` whose parameters are strings and that returns a TypedDict or None
-        (found nothing). The function's name is the tool's name in flows."""
+        """Register an ``async def`` whose parameters are strings and that returns a TypedDict, or None or
+        ``NotFound`` (found nothing). The function's name is the tool's name in flows."""
         name = getattr(function, "__name__", "")
         parameters = inspect.signature(function).parameters.values()
         returns = _fields(get_type_hints(function).get("return")) or _refuse(name)
@@ -60,7 +70,7 @@ class Tools:
     def names(self) -> tuple[str, ...]:
         return tuple(self._tools)
 
-    async def run(self, name: str, arguments: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
+    async def run(self, name: str, arguments: Mapping[str, Any], key: str) -> Returned:
         """Run a tool, or return what it returned before for the same ``key`` when it changes data.
 
         Raises ``ToolFailed``.

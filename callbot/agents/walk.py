@@ -4,8 +4,8 @@ A walk is a generator: it yields actions for the caller and needs for the driver
 need's result. It awaits nothing, so that a test can walk a call by hand.
 """
 
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from callbot.agents.brain import Action
@@ -41,10 +41,12 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """``values`` is None when the tool found nothing; ``failed`` when it could not work at all."""
+    """``values`` is None when the tool found nothing; ``failed`` when it could not work at all. ``instead``
+    has values, by argument, with which it would have found something."""
 
     values: Mapping[str, Any] | None
     failed: bool = False
+    instead: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 Need = Rank | RunTool | Search

@@ -20,6 +20,24 @@ def contains(said: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
     return bool(size) and any(said[start : start + size] == phrase for start in range(len(said) - size + 1))
 
 
+def after(text: str, opening: str) -> str | None:
+    """What ``text`` says behind the words of ``opening``, or None when it does not begin with them.
+
+    >>> after("Yes. And when?", "yes")
+    'And when?'
+    """
+    left = words(opening)
+    tokens = text.split()
+    for place, token in enumerate(tokens):
+        if not left:
+            return " ".join(tokens[place:])
+        part = words(token)
+        if part != left[: len(part)]:
+            return None
+        left = left[len(part) :]
+    return None if left else ""
+
+
 def without(said: tuple[str, ...], fillers: Collection[tuple[str, ...]]) -> tuple[str, ...]:
     """``said`` with the fillers taken out; all of it when nothing else would remain."""
     left = list(said)

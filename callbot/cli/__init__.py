@@ -1,11 +1,11 @@
-"""The commands: ``callbot call``, ``serve``, ``simulate``, ``doctor``, ``wer``."""
+"""The commands: ``callbot call``, ``serve``, ``simulate``, ``doctor``."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from callbot.errors import ConfigurationError
+from callbot.errors import ConfigurationError, ModelMissing
 
 app = typer.Typer(
     name="callbot",
@@ -70,9 +70,9 @@ def doctor() -> None:
 
 
 def main() -> None:
-    """The entry point: a mistake in the configuration is told in words, not as a traceback."""
+    """The entry point: what an operator can put right is told in words, not as a traceback."""
     try:
         app()
-    except ConfigurationError as error:
+    except (ConfigurationError, ModelMissing) as error:
         typer.secho(str(error), fg="red", err=True)
         raise SystemExit(2) from None

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from callbot import logs
 from callbot.cli.local import DEFAULT_FROM, DEFAULT_TO, Rung, local, local_settings
@@ -49,7 +51,8 @@ async def _ring(
 
     async with local(settings, observers=(view.observe,), loading=loading) as bot:
         view.titles = bot.services.titles
-        console.print(f"{audio.name} rings {to_number} from {from_number}", style="bold", highlight=False)
+        ringing = f"{audio.name} rings {to_number} from {from_number}"
+        console.print(ringing, style="bold", highlight=False, markup=False)
         with view:
             return await bot.ring(caller, from_number=from_number, to_number=to_number)
 
@@ -77,53 +80,62 @@ def percentile(values: list[int], percent: int) -> int | None:
 
 def summary(console: Console, rung: Rung, json_path: Path | None) -> None:
     """The table at the end, and how to go on."""
-    record, numbers = rung.record, measured(rung)
+    record = rung.record
     if not record:
         console.print(
             f"The call failed before it was answered: {rung.result.detail or rung.result.status}.",
             style="red",
+            markup=False,
         )
         for warned in rung.result.warnings:
             console.print(f"  {warned.code} {warned.detail}", style="red", markup=False)
         return
-    turns = record["turns"]
     table = Table(title="The call", title_justify="left", show_header=False, box=None, padding=(0, 2))
-    table.add_column(style="dim")
+    table.add_column(style="dim", min_width=20)
     table.add_column(overflow="fold")
-    table.add_row("ended", f"{record['disposition']}, by the {record['ended_by']}, after {_seconds(rung)} s")
-    table.add_row("agents", " → ".join(record["agents"]))
-    table.add_row(
-        "handoffs", "; ".join(f"{h['from']} → {h['to']}: {h['reason']}" for h in record["handoffs"]) or "none"
-    )
-    table.add_row(
-        "turns",
-        f"{_turns_of(turns, 'caller')} of the caller, {_turns_of(turns, 'agent')} of the agents",
-    )
-    table.add_row(
-        "response at the ear",
-        f"p50 {numbers['response_p50_ms']} ms, p95 {numbers['response_p95_ms']} ms, "
-        f"over {len(numbers['responses_ms'])} answers",
-    )
-    interrupted = [turn for turn in turns if turn.get("interrupted")]
-    table.add_row("interruptions", str(len(interrupted)))
-    for turn in interrupted:
-        table.add_row("  heard of it", f"“{turn['heard']}” of “{turn['text']}”")
-    if numbers["barge_ins_ms"]:
-        table.add_row(
-            "silent after",
-            ", ".join(f"{ms} ms" for ms in numbers["barge_ins_ms"]) + " from the caller's first sound",
-        )
-    for tool in record["tools"]:
-        if tool["changed"]:
-            table.add_row("done", f"{tool['tool'].replace('_', ' ')}: {_short(tool['result'])}")
-    table.add_row("recording", f"{record['recording']} (caller left, bot right)")
-    if json_path is not None:
-        table.add_row("call record", str(json_path))
+    for label, value in _rows(rung):
+        table.add_row(label, Text(value))
     console.print()
     console.print(table)
+    files = {"recording": record["recording"] or "off (CALLBOT_RECORD)", "call record": json_path}
+    for label, path in files.items():
+        if path is not None:  # on a line of its own, to be copied
+            console.print(Text.assemble("  ", (f"{label:<24}", "dim"), str(path)), soft_wrap=True)
+    if record["recording"]:
+        console.print("  The recording has the caller on the left and the bot on the right.", style="dim")
     console.print(
         "\nGo on with [bold]make serve[/bold] to take calls from Twilio, "
         "or ring with a recording of your own: [bold]make call CALLER=YOUR.wav[/bold]"
+    )
+
+
+def _rows(rung: Rung) -> Iterator[tuple[str, str]]:
+    record, numbers = rung.record, measured(rung)
+    turns = record["turns"]
+    yield "ended", f"{record['disposition']}, by the {record['ended_by']}, after {_seconds(rung)} s"
+    yield "agents", " → ".join(record["agents"])
+    handoffs = [f"{made['from']} → {made['to']}: {made['reason']}" for made in record["handoffs"]]
+    yield "handoffs", "; ".join(handoffs) or "none"
+    yield "turns", f"{_turns_of(turns, 'caller')} of the caller, {_turns_of(turns, 'agent')} of the agents"
+    yield "response at the ear", _responses(numbers)
+    interrupted = [turn for turn in turns if turn.get("interrupted")]
+    yield "interruptions", str(len(interrupted))
+    for turn in interrupted:
+        yield "  heard of it", f"“{turn['heard']}” of “{turn['text']}”"
+    if numbers["barge_ins_ms"]:
+        silences = ", ".join(f"{ms} ms" for ms in numbers["barge_ins_ms"])
+        yield "silent after", f"{silences} from the caller's first sound"
+    for tool in record["tools"]:
+        if tool["changed"]:
+            yield "done", f"{tool['tool'].replace('_', ' ')}: {_short(tool['result'])}"
+
+
+def _responses(numbers: dict[str, Any]) -> str:
+    if not numbers["responses_ms"]:
+        return "none"
+    return (
+        f"p50 {numbers['response_p50_ms']} ms, p95 {numbers['response_p95_ms']} ms, "
+        f"over {len(numbers['responses_ms'])} answers"
     )
 
 

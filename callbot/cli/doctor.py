@@ -5,6 +5,7 @@ import shutil
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from callbot.config import load
 
@@ -22,7 +23,8 @@ def doctor() -> int:
     """0 when calls can be taken from Twilio, 1 when something is missing for that."""
     settings = load()
     console = Console()
-    table = Table("", "what", "state", box=None, padding=(0, 2), show_header=False)
+    table = Table("", "what", box=None, padding=(0, 2), show_header=False)
+    table.add_column(overflow="fold")
     missing = False
     for what, (package, extra) in _PACKAGES.items():
         if importlib.util.find_spec(package) is not None:
@@ -42,10 +44,10 @@ def doctor() -> int:
             "not configured: write PUBLIC_URL and TWILIO_AUTH_TOKEN into .env; "
             "until then only local calls (make call)",
         )
-    table.add_row("[green]ok[/green]", "records", f"{settings.database_url.split('@')[-1]}")
+    table.add_row("[green]ok[/green]", "records", Text(settings.database_url.split("@")[-1]))
     where = settings.recordings if settings.record else "off (CALLBOT_RECORD)"
-    table.add_row("[green]ok[/green]", "recordings", str(where))
+    table.add_row("[green]ok[/green]", "recordings", Text(str(where)))
     company = settings.company or "the demo company (write CALLBOT_COMPANY for your own)"
-    table.add_row("[green]ok[/green]", "company", str(company))
+    table.add_row("[green]ok[/green]", "company", Text(str(company)))
     console.print(table)
     return 1 if missing else 0

@@ -1,6 +1,8 @@
 """A bot and a telephone exchange in one process, on loopback: what ``call`` and ``simulate`` share."""
 
+import asyncio
 import secrets
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ PUBLIC_URL = "https://callbot.test"
 
 DEFAULT_FROM = "+15550142"
 DEFAULT_TO = "+15550100"
+RECORD_WITHIN = 15.0
+"""Seconds from the carrier's end of a call to the bot's record of it: its recording is closed in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,31 @@ class Rung:
     record: dict[str, Any]
 
 
+class Records:
+    """The bot's records of finished calls, as they come in."""
+
+    def __init__(self) -> None:
+        self._queues: defaultdict[str, asyncio.Queue[dict[str, Any]]] = defaultdict(asyncio.Queue)
+
+    def put(self, record: dict[str, Any]) -> None:
+        self._queues[record["call_sid"]].put_nowait(record)
+
+    async def of(self, result: CallResult) -> dict[str, Any]:
+        """One comes for each stream, and the last one counts; none for a stream that the bot refused."""
+        record: dict[str, Any] = {}
+        try:
+            async with asyncio.timeout(RECORD_WITHIN):
+                for _ in result.stream_sids:
+                    record = await self._queues[result.call_sid].get()
+        except TimeoutError:
+            pass
+        return record
+
+
 class Local:
     """The bot, listening, and the exchange that rings it."""
 
-    def __init__(
-        self, settings: Settings, port: int, records: dict[str, dict[str, Any]], services: Services
-    ) -> None:
+    def __init__(self, settings: Settings, port: int, records: Records, services: Services) -> None:
         self.services = services
         self._port = port
         self._records = records
@@ -56,7 +79,7 @@ class Local:
             fallback_url=f"{PUBLIC_URL}/twilio/fallback",
             status_url=f"{PUBLIC_URL}/twilio/status",
         )
-        return Rung(result, self._records.get(result.call_sid, {}))
+        return Rung(result, await self._records.of(result))
 
 
 def local_settings(data: Path | None = None) -> Settings:
@@ -80,13 +103,10 @@ async def local(
     loading: Callable[[str], None] = lambda what: None,
 ) -> AsyncIterator[Local]:
     """Load the bot, start it on a free port, and connect the exchange. ``loading`` is told each part."""
-    records: dict[str, dict[str, Any]] = {}
-
-    def finished(record: dict[str, Any]) -> None:
-        records[record["call_sid"]] = record
+    records = Records()
 
     def services(settings: Settings) -> AbstractAsyncContextManager[Services]:
-        return assemble(settings, observers=observers, finished=finished, loading=loading)
+        return assemble(settings, observers=observers, finished=records.put, loading=loading)
 
     app = create_app(settings, services=services)
     async with running(app) as port:

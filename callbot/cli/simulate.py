@@ -8,11 +8,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from callbot import logs
+from callbot.call import Disposition
 from callbot.cli.call import measured, percentile
 from callbot.cli.local import DEFAULT_FROM, DEFAULT_TO, Local, Rung, local, local_settings
 from callbot.config import LogLevel, Settings
@@ -21,7 +24,17 @@ from callbot.exchange.callers import RecordedCaller, ScriptedCaller
 from callbot.exchange.errors import ScenarioError, SoundError
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-EXPECTATIONS = ("agents", "disposition", "slots", "handoffs", "heard", "max_response_ms")
+_WORDS = {"type": "array", "items": {"type": "string"}}
+_COUNT = {"type": "integer", "minimum": 0}
+EXPECTATIONS: Mapping[str, tuple[Mapping[str, Any], str]] = {
+    "agents": (_WORDS, "a list of the agents in their order, as in [support, sales]"),
+    "disposition": ({"enum": list(Disposition)}, f"one of {', '.join(Disposition)}"),
+    "slots": ({"type": "object"}, "a mapping of slots to values, as in {order_id: B7429}"),
+    "handoffs": (_COUNT, "how many there are, as in 1"),
+    "heard": (_WORDS, "a list of what the caller must have heard, as in [thank you, goodbye]"),
+    "max_response_ms": (_COUNT, "the slowest response in milliseconds, as in 900"),
+}
+"""What can be expected: each with its schema, and what to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +60,14 @@ def simulate(paths: list[Path], *, json_path: Path | None) -> int:
     logs.configure(settings.model_copy(update={"log_level": LogLevel.WARNING}))
     records = asyncio.run(_simulate(settings, callers, console))
     if json_path is not None:
+        json_path.parent.mkdir(parents=True, exist_ok=True)
         json_path.write_text(json.dumps(records, indent=2, default=str) + "\n")
     return 1 if any(record["unmet"] for record in records) else 0
 
 
 def read(path: Path) -> Ringing:
     """A scenario, or a recorded caller with its sidecar."""
-    if path.suffix == ".wav":
+    if path.suffix.lower() == ".wav":
         caller = RecordedCaller(path)
         sidecar = path.with_suffix(".yaml")
         data = yaml.safe_load(sidecar.read_text()) if sidecar.is_file() else {}
@@ -63,7 +77,7 @@ def read(path: Path) -> Ringing:
             caller,
             from_number,
             caller.sidecar.to_number or DEFAULT_TO,
-            _known(path, data.get("expect", {})),
+            _known(sidecar, data.get("expect", {})),
         )
     scripted = ScriptedCaller(path)
     scenario = scripted.scenario
@@ -72,17 +86,25 @@ def read(path: Path) -> Ringing:
     )
 
 
-def _known(path: Path, expect: Mapping[str, Any]) -> Mapping[str, Any]:
+def _known(path: Path, expect: object) -> Mapping[str, Any]:
+    """``expect``, checked: what is misspelt must not pass for what was met."""
+    if not isinstance(expect, dict):
+        raise ConfigurationError(f"{path}: expect: write a mapping, as in {{disposition: resolved}}")
     unknown = set(expect) - set(EXPECTATIONS)
     if unknown:
         raise ConfigurationError(
-            f"{path}: expect: {', '.join(sorted(unknown))} cannot be checked; write {', '.join(EXPECTATIONS)}"
+            f"{path}: expect: {', '.join(sorted(map(str, unknown)))} cannot be checked; "
+            f"write {', '.join(EXPECTATIONS)}"
         )
+    for name, value in expect.items():
+        schema, advice = EXPECTATIONS[name]
+        if not jsonschema.Draft202012Validator(schema).is_valid(value):
+            raise ConfigurationError(f"{path}: expect: {name}: {value!r} cannot be; write {advice}")
     return expect
 
 
 async def _simulate(settings: Settings, callers: list[Ringing], console: Console) -> list[dict[str, Any]]:
-    table = Table("caller", "result", "agents", "disposition", "p50", "p95", "unmet", title_justify="left")
+    table = Table("caller", "result", "agents", "disposition", "p50", "p95")
     records: list[dict[str, Any]] = []
     async with local(settings) as bot:
         for number, ringing in enumerate(callers, 1):
@@ -92,15 +114,17 @@ async def _simulate(settings: Settings, callers: list[Ringing], console: Console
             numbers = measured(rung)
             records.append({"name": ringing.name, "unmet": problems, **rung.record, "measured": numbers})
             table.add_row(
-                ringing.name,
+                Text(ringing.name),
                 "[red]failed[/red]" if problems else "[green]ok[/green]",
                 " → ".join(rung.record.get("agents", ())),
                 str(rung.record.get("disposition", "none")),
-                str(numbers["response_p50_ms"] or "-"),
-                str(numbers["response_p95_ms"] or "-"),
-                "\n".join(problems),
+                _at(numbers["responses_ms"], 50),
+                _at(numbers["responses_ms"], 95),
             )
     console.print(table)
+    for record in records:
+        for problem in record["unmet"]:
+            console.print(Text(f"{record['name']}: {problem}", "red"), soft_wrap=True)
     console.print(overall([record["measured"] for record in records]), highlight=False)
     failed = sum(bool(record["unmet"]) for record in records)
     console.print(f"{len(callers) - failed} passed, {failed} failed", highlight=False)
@@ -122,10 +146,14 @@ def overall(measurements: Sequence[Mapping[str, Any]]) -> str:
     responses = [ms for numbers in measurements for ms in numbers["responses_ms"]]
     barge_ins = [ms for numbers in measurements for ms in numbers["barge_ins_ms"]]
     return (
-        f"response at the ear: p50 {percentile(responses, 50)} ms, p95 {percentile(responses, 95)} ms "
-        f"({len(responses)} answers); "
-        f"barge-in to silence: p50 {percentile(barge_ins, 50)} ms ({len(barge_ins)} interruptions)"
+        f"response at the ear: p50 {_at(responses, 50)}, p95 {_at(responses, 95)} ({len(responses)} answers); "
+        f"barge-in to silence: p50 {_at(barge_ins, 50)} ({len(barge_ins)} interruptions)"
     )
+
+
+def _at(values: list[int], percent: int) -> str:
+    found = percentile(values, percent)
+    return "-" if found is None else f"{found} ms"
 
 
 async def ring(bot: Local, ringing: Ringing) -> Rung:

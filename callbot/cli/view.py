@@ -1,14 +1,18 @@
-"""A call as it happens, on a terminal: the transcript runs up, the sentence being said stays below.
+"""A call as it happens, on a terminal: the transcript runs up, what is being said stays below.
 
 Where the output is not a terminal the same lines come out plain, one per turn.
+
+A caller's line waits below until what follows it is known: a caller who only paused goes on in the same
+turn, and that is told again, longer.
 """
 
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 from callbot.agents.brain import Cited, Did
@@ -19,6 +23,7 @@ from callbot.media_stream.vad import SpeechStarted, SpeechStopped
 from callbot.providers.ports import Transcribed
 
 COLOURS = ("cyan", "magenta", "yellow", "blue")
+WIDTH_OF_CLOCK = 8
 WIDTH_OF_NAME = 18
 
 
@@ -34,6 +39,12 @@ class CallView:
         self._speaking = False
         self._saying: list[str] = []
         self._agent = ""
+        self._asked: Turn | None = None
+        """The caller's turn that is not printed yet."""
+        self._since: list[tuple[float, str]] = []
+        """Notes that belong below it."""
+        self._printed: Turn | None = None
+        """The caller's turn that was printed last."""
         self._live = Live(console=console, refresh_per_second=12, transient=True)
 
     def __enter__(self) -> Self:
@@ -44,6 +55,7 @@ class CallView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._complete()
         self._live.stop()
 
     def observe(self, call_sid: str, now: float, news: Event | Effect) -> None:
@@ -64,73 +76,98 @@ class CallView:
             case ClearAudio():
                 self._note(now, "the caller speaks: we fall silent")
             case Acted(action=Did(tool, _, result, changed)) if changed:
+                self._complete()
                 self._note(now, f"{tool.replace('_', ' ')}: {_short(result)}")
             case Acted(action=Cited(document)):
                 self._note(now, f"answered from the document {document!r}")
+            case TurnEnded(turn) if turn.who == "caller":
+                self._heard(turn)
             case TurnEnded(turn):
-                self._turn(turn)
+                self._complete()
+                self._answered(turn)
             case HandedOff(handoff):
+                self._complete()
                 packet = handoff.packet
                 givers = f"{self._name(packet.from_agent)} hands over to {self._name(packet.to_agent)}"
                 self._note(now, f"{givers}: {packet.reason}")
             case HangUp(disposition, by):
+                self._complete()
                 self._note(now, f"the call is over: {disposition}, ended by the {by}")
             case _:
                 return
         self._refresh()
 
-    def _turn(self, turn: Turn) -> None:
-        line = Text()
-        line.append(f"{_clock(turn.start)}  ", "dim")
-        if turn.who == "caller":
-            line.append(f"{'caller':<{WIDTH_OF_NAME}}", "bold green")
-            line.append(turn.text)
-            self._partial = ""
+    # --- what is complete ------------------------------------------------------------------------
+
+    def _heard(self, turn: Turn) -> None:
+        """The caller's turn is over, unless they go on."""
+        self._partial = ""
+        if self._asked is not None and self._asked.number == turn.number:
+            self._since.clear()  # of an answer that began too early and was not heard
         else:
-            agent = turn.agent or ""
-            line.append(f"{self._name(agent):<{WIDTH_OF_NAME}}", "bold " + self._colour(agent))
-            line.append_text(self._as_heard(turn))
-            if turn.response_ms is not None:
-                line.append(f"  {turn.response_ms} ms", "dim")
-            self._saying = []
-        self._print(line)
+            self._complete()
+        self._asked = turn
+
+    def _complete(self) -> None:
+        """What follows the caller's turn is here: print it."""
+        turn, self._asked = self._asked, None
+        if turn is None:
+            return
+        before = self._printed
+        text = turn.text
+        if before is not None and before.number == turn.number:
+            text = f"… {turn.text.removeprefix(before.text).strip()}"
+        self._print(turn.start, Text("caller", "bold green"), Text(text))
+        self._printed = turn
+        since, self._since = self._since, []
+        for at, words in since:
+            self._note(at, words)
+
+    def _answered(self, turn: Turn) -> None:
+        agent = turn.agent or ""
+        text = self._as_heard(turn)
+        if turn.response_ms is not None:
+            text.append(f"  {turn.response_ms} ms", "dim")
+        self._print(turn.start, Text(self._name(agent), "bold " + self._colour(agent)), text)
+        self._saying = []
 
     def _as_heard(self, turn: Turn) -> Text:
-        heard = turn.heard or ""
         if not turn.interrupted:
             return Text(turn.text)
-        text = Text(heard)
-        unheard = turn.text.removeprefix(heard).strip()
-        if unheard:
+        heard, meant = (turn.heard or "").split(), turn.text.split()
+        text = Text(" ".join(heard))
+        if unheard := " ".join(meant[len(heard) :]):
             text.append(f" [cut; not heard: {unheard}]", "dim strike" if self._console.is_terminal else "")
         return text
 
     def _note(self, now: float, words: str) -> None:
-        self._print(Text(f"{_clock(now)}  {'':<{WIDTH_OF_NAME}}· {words}", "dim"))
+        if self._asked is not None:
+            self._since.append((now, words))
+        else:
+            self._print(now, Text(), Text(f"· {words}", "dim"))
 
-    def _print(self, line: Text) -> None:
-        self._console.print(line, soft_wrap=not self._console.is_terminal, highlight=False)
+    def _print(self, at: float, name: Text, words: Text) -> None:
+        if self._console.is_terminal:
+            self._console.print(_row(_clock(at), name, words), highlight=False)
+            return
+        clock, who = f"{_clock(at):<{WIDTH_OF_CLOCK - 2}}", f"{name.plain:<{WIDTH_OF_NAME - 2}}"
+        self._console.print(Text(f"{clock}  {who}  {words.plain}"), soft_wrap=True, highlight=False)
+
+    # --- what is going on ------------------------------------------------------------------------
 
     def _refresh(self) -> None:
         if not self._live.is_started:
             return
-        rows = []
+        rows: list[RenderableType] = []
+        if self._asked is not None:
+            caller = Text("caller", "bold green")
+            rows.append(_row(_clock(self._asked.start), caller, Text(self._asked.text)))
         if self._saying:
-            rows.append(
-                Text.assemble(
-                    ("   ...  ", "dim"),
-                    (f"{self._name(self._agent):<{WIDTH_OF_NAME}}", self._colour(self._agent)),
-                    (" ".join(self._saying), "italic"),
-                )
-            )
+            name = Text(self._name(self._agent), self._colour(self._agent))
+            rows.append(_row("   ...", name, Text(" ".join(self._saying), "italic")))
         if self._partial or self._speaking:
-            rows.append(
-                Text.assemble(
-                    ("   ...  ", "dim"),
-                    (f"{'caller':<{WIDTH_OF_NAME}}", "green"),
-                    (self._partial or "(speaking)", "italic"),
-                )
-            )
+            words = Text(self._partial or "(speaking)", "italic")
+            rows.append(_row("   ...", Text("caller", "green"), words))
         self._live.update(Group(*rows))
 
     def _name(self, agent: str) -> str:
@@ -141,8 +178,19 @@ class CallView:
         return self._colours.setdefault(agent, COLOURS[len(self._colours) % len(COLOURS)])
 
 
+def _row(clock: str, name: Text, words: Text) -> Table:
+    """One line; long words go on below their beginning."""
+    row = Table.grid(padding=(0, 2, 0, 0))
+    row.add_column(min_width=WIDTH_OF_CLOCK - 2, no_wrap=True, style="dim")
+    row.add_column(min_width=WIDTH_OF_NAME - 2, no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(Text(clock), name, words)
+    return row
+
+
 def _clock(seconds: float) -> str:
-    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
+    minutes, tenths = divmod(round(seconds * 10), 600)
+    return f"{minutes}:{tenths / 10:04.1f}"
 
 
 def _short(result: Mapping[str, object]) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from callbot.agents import yaml_source
-from callbot.agents.tools import ToolFailed, Tools
+from callbot.agents.slots import alike
+from callbot.agents.tools import NotFound, ToolFailed, Tools
 
 _ADVICE = {
     "flat": "For your flat",
@@ -95,11 +96,11 @@ class Shop:
             tools.add(change, changes_data=True)
         return tools
 
-    async def find_order(self, order_id: str) -> OrderFound | None:
+    async def find_order(self, order_id: str) -> OrderFound | NotFound:
         """An order's product, status (shipped, delayed, delivered, placed) and when."""
         order = self.orders.get(order_id.upper())
         if order is None:
-            return None
+            return NotFound({"order_id": alike(order_id, self.orders)})
         name = self.products[order["product"]]["name"]
         return OrderFound(order_id=order_id.upper(), product=name, status=order["status"], when=order["when"])
 

@@ -1,6 +1,6 @@
 """Callers who change their mind in mid-answer: "Monday, no, I meant Tuesday", "not Monday, Tuesday"."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -51,13 +51,18 @@ def _past_fillers(words: Sequence[Word], vocabulary: Vocabulary) -> int:
     return place
 
 
-def segments(words: Sequence[Word], vocabulary: Vocabulary) -> list[tuple[int, int]]:
-    """``words`` cut at the markers of a correction, as (start, end) of each piece that says something."""
+def segments(
+    words: Sequence[Word], vocabulary: Vocabulary, *, inside: Collection[int] = ()
+) -> list[tuple[int, int]]:
+    """``words`` cut at the markers of a correction, as (start, end) of each piece that says something.
+
+    The words at the places ``inside`` belong to an answer ("no light") and mark nothing.
+    """
     pieces: list[tuple[int, int]] = []
     start = place = 0
     while place < len(words):
         marker = longest_phrase_at(words, place, vocabulary.corrections)
-        if marker and _marks(words, place, marker, vocabulary):
+        if marker and place not in inside and _marks(words, place, marker, vocabulary):
             pieces.append((start, place))
             place = start = place + len(marker)
         else:

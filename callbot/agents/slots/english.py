@@ -220,6 +220,7 @@ ENGLISH = Vocabulary(
     letter_names={tuple(name.split()): letter for name, letter in _LETTER_NAMES.items()},
     unsure_letters=word_set("a i"),
     spelling_alphabet={word: word[0] for word in _ALPHABET} | {"exray": "x"},
+    alike=("bcdegptvz3", "mn", "fsx", "ahjk8", "iy", "quw", "lo"),
     as_in=phrases("as in | is in | like | for | like in | as an | as and | as"),
     run_fillers=word_set("and then dash hyphen space um uh er erm hm followed by zeros"),
     run_leads=word_set(
@@ -340,6 +341,11 @@ ENGLISH = Vocabulary(
         it's still not | that's all | that's it | not that i know of | not that i know | i wouldn't
         absolutely not | definitely not | of course not | certainly not | i guess not | i think not
         not necessary | don't bother | no need
+    """),
+    weak_yes=phrases("""
+        ok | okay | alright | all right | right | fine | that's fine | that's good | great | good | perfect
+        sounds good | sounds great | mhm | mm hmm | mmhmm | mm hm | uh huh | uhhuh | i have | i am | i guess
+        i guess so | i think so | i believe so | true | indeed | why not | no problem | no worries | please
     """),
     undecided=phrases("""
         i don't know | don't know | not sure | i'm not sure | i am not sure | maybe | perhaps | i do not know

@@ -4,11 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from callbot.agents.slots.alike import sounds_like_a_letter
 from callbot.agents.slots.corrections import denied, segments
 from callbot.agents.slots.kinds import Parsed
 from callbot.agents.slots.symbols import Run, run_text, runs
 from callbot.agents.slots.vocabulary import Vocabulary
-from callbot.agents.slots.words import Word
+from callbot.agents.slots.words import Word, split_words
 
 _ORDER_ID = re.compile(r"[a-z]\d{4}(?!\d)")
 _ORDER_ID_LENGTH = 5
@@ -53,6 +54,28 @@ def given(words: Sequence[Word], vocabulary: Vocabulary) -> Given:
     """The letters and digits heard, for a re-ask that says what is missing."""
     text = "".join(piece for pieces in _pieces(words, vocabulary) for piece in pieces)
     return Given("".join(filter(str.isalpha, text)), "".join(filter(str.isdigit, text)))
+
+
+def id_digits(digits: str, vocabulary: Vocabulary) -> str:
+    """``digits`` without a first one that must be the letter of an order id: "three" for "B"."""
+    if len(digits) == _ORDER_ID_LENGTH and sounds_like_a_letter(digits[0], vocabulary):
+        return digits[1:]
+    return digits
+
+
+def with_letter(before: Sequence[Word], text: str, vocabulary: Vocabulary) -> Parsed | None:
+    """The order id whose four digits were given ``before`` and whose letter ``text`` gives by itself."""
+    digits = id_digits(given(before, vocabulary).digits, vocabulary)
+    if len(digits) != _ORDER_ID_LENGTH - 1 or text.rstrip().endswith("?"):
+        return None
+    words = split_words(f"{text} {digits}")
+    whole = given(words, vocabulary)
+    letters = set(whole.letters)
+    if len(letters) > 1:
+        letters -= vocabulary.article_one  # "it's a B"
+    if whole.digits != digits or len(letters) != 1:
+        return None
+    return order_id(words, vocabulary)
 
 
 def _phone_digits(words: Sequence[Word], vocabulary: Vocabulary) -> str:

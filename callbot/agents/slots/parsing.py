@@ -8,11 +8,12 @@ from callbot.agents.slots.amounts import find_amounts, find_numbers, keyed_amoun
 from callbot.agents.slots.corrections import choose
 from callbot.agents.slots.dates import find_dates, keyed_date, spoken_date
 from callbot.agents.slots.emails import email
-from callbot.agents.slots.identifiers import order_id, phone
+from callbot.agents.slots.identifiers import given, order_id, phone, with_letter
 from callbot.agents.slots.kinds import Kind, Parsed
 from callbot.agents.slots.languages import primary
 from callbot.agents.slots.languages import vocabulary as words_of
-from callbot.agents.slots.replies import choices, yes_no
+from callbot.agents.slots.replies import Agreement, choices, yes_no
+from callbot.agents.slots.replies import agreement as agreement_in
 from callbot.agents.slots.times import find_times, spoken_time
 from callbot.agents.slots.vocabulary import Vocabulary
 from callbot.agents.slots.words import Word, split_words
@@ -63,6 +64,24 @@ def parse(
             return Parsed(given, given) if given else None
         case _:
             assert_never(kind)
+
+
+def completed(kind: Kind, before: str, text: str, *, language: str = "en") -> Parsed | None:
+    """The value whose end was given ``before`` and whose beginning alone ``text`` gives: the letter of an
+    order id after its digits. ``None`` for other kinds, and when ``text`` says anything else."""
+    if kind is not Kind.ORDER_ID:
+        return None
+    return with_letter(split_words(before), text, words_of(language))
+
+
+def begins_anew(kind: Kind, text: str, *, language: str = "en") -> bool:
+    """Whether ``text`` gives so much of a value that it does not go on with what was given before."""
+    return kind is Kind.ORDER_ID and len(given(split_words(text), words_of(language)).digits) >= 4
+
+
+def agreement(text: str, language: str = "en") -> Agreement | None:
+    """The yes that ``text`` begins with, and what follows it."""
+    return agreement_in(text, split_words(text), words_of(language))
 
 
 def _day(words: Sequence[Word], vocabulary: Vocabulary, today: date, keyed: str) -> date | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from callbot.agents.slots.identifiers import given
+from callbot.agents.slots.identifiers import given, id_digits
 from callbot.agents.slots.kinds import Kind
 from callbot.agents.slots.languages import primary
 from callbot.agents.slots.languages import vocabulary as words_of
@@ -129,6 +129,8 @@ def _incomplete(
     heard = given(words, vocabulary)
     digits = keyed or heard.digits
     letter = heard.letters[:1].upper()
+    if kind is Kind.ORDER_ID and not letter:
+        digits = id_digits(digits, vocabulary)
     counts = _COUNTS.get(primary(language), _COUNTS["en"])
     count = counts[len(digits)] if len(digits) < len(counts) else str(len(digits))
     if kind is Kind.ORDER_ID and letter and digits:

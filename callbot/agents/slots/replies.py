@@ -41,6 +41,36 @@ def yes_no(words: Sequence[Word], vocabulary: Vocabulary) -> bool | None:
     return first.value
 
 
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A reply that begins with a yes. ``firm`` when it can mean nothing else; ``rest`` is what was said
+    after it, as it was said."""
+
+    yes: str
+    rest: str
+    firm: bool
+
+
+def agreement(text: str, words: Sequence[Word], vocabulary: Vocabulary) -> Agreement | None:
+    """The yes that ``text`` (``words``) begins with, in all its forms: "Yes, that's right, go ahead."."""
+    end = place = 0
+    firm = False
+    while place < len(words):
+        reply = _reply_at(words, place, vocabulary)
+        if reply is not None and reply.value:
+            said = tuple(word.text for word in words[reply.start : reply.end])
+            firm |= said not in vocabulary.weak_yes
+            end = place = reply.end
+        elif words[place].text in vocabulary.fillers:
+            place += 1
+        else:
+            break
+    if not end:
+        return None
+    cut = words[end].start if end < len(words) else len(text)
+    return Agreement(text[:cut].strip(), text[cut:].strip(), firm)
+
+
 def _replies(words: Sequence[Word], vocabulary: Vocabulary) -> list[_Reply]:
     replies: list[_Reply] = []
     place = 0
@@ -82,7 +112,9 @@ def _negates(words: Sequence[Word], place: int, phrase: tuple[str, ...], vocabul
 
 def choices(words: Sequence[Word], vocabulary: Vocabulary, options: Mapping[str, Sequence[str]]) -> list[str]:
     """The options that the caller may mean, none twice. One is an answer, more are a question."""
-    for start, end in reversed(segments(words, vocabulary)):
+    named = _spans(words, vocabulary, options)
+    inside = {place for start, end, _ in named if _unbroken(words, start, end) for place in range(start, end)}
+    for start, end in reversed(segments(words, vocabulary, inside=inside)):
         piece = words[start:end]
         matches = _named(piece, vocabulary, options) or _counted(piece, vocabulary, options)
         if matches:
@@ -92,6 +124,22 @@ def choices(words: Sequence[Word], vocabulary: Vocabulary, options: Mapping[str,
 
 def _named(words: Sequence[Word], vocabulary: Vocabulary, options: Mapping[str, Sequence[str]]) -> list[str]:
     """Options whose name or synonym is in ``words``: the longest where several overlap."""
+    spans = _spans(words, vocabulary, options)
+    widest = [
+        span
+        for span in spans
+        if not any(
+            other[0] <= span[0] and span[1] <= other[1] and other[1] - other[0] > span[1] - span[0]
+            for other in spans
+        )
+    ]
+    return list(dict.fromkeys(option for _, _, option in sorted(widest)))
+
+
+def _spans(
+    words: Sequence[Word], vocabulary: Vocabulary, options: Mapping[str, Sequence[str]]
+) -> list[tuple[int, int, str]]:
+    """Where the names of options stand, with the options."""
     spans: list[tuple[int, int, str]] = []
     for option, synonyms in options.items():
         for name in (option.replace("_", " "), *synonyms):
@@ -103,15 +151,12 @@ def _named(words: Sequence[Word], vocabulary: Vocabulary, options: Mapping[str, 
                 and (phrase_at(words, place, parts) or _sounds_like(words, place, parts))
                 and not denied(words, place, vocabulary)
             ]
-    widest = [
-        span
-        for span in spans
-        if not any(
-            other[0] <= span[0] and span[1] <= other[1] and other[1] - other[0] > span[1] - span[0]
-            for other in spans
-        )
-    ]
-    return list(dict.fromkeys(option for _, _, option in sorted(widest)))
+    return spans
+
+
+def _unbroken(words: Sequence[Word], start: int, end: int) -> bool:
+    """Whether several words are said in one breath: "no light", not "no, light"."""
+    return end - start > 1 and not any(word.pause for word in words[start : end - 1])
 
 
 def _sounds_like(words: Sequence[Word], place: int, parts: Sequence[str]) -> bool:

@@ -162,6 +162,7 @@ SPANISH = Vocabulary(
     letter_names={tuple(name.split()): letter for name, letter in _LETTER_NAMES.items()},
     unsure_letters=word_set("a e o u y"),
     spelling_alphabet={word: word[0] for word in _ALPHABET},
+    alike=("bcdegptv3", "mnñ", "fsx", "ahk", "iy", "qu", "gj"),
     as_in=phrases("de | como | como en | como de"),
     run_fillers=word_set("y luego guion espacio eh em este despues"),
     run_leads=word_set(
@@ -252,6 +253,10 @@ SPANISH = Vocabulary(
         no | no gracias | para nada | nada | negativo | que va | todavia no | aun no | ahora no | creo que no
         no creo | nunca | tampoco | incorrecto | claro que no | por supuesto que no | mejor no | no hace falta
         nada mas | eso es todo | no esta bien | no es correcto | no funciona
+    """),
+    weak_yes=phrases("""
+        bueno | vale | de acuerdo | esta bien | perfecto | ok | okay | muy bien | genial | creo que si | cierto
+        por favor
     """),
     undecided=phrases("""
         no se | no lo se | quizas | quiza | tal vez | no estoy seguro | no estoy segura | depende

@@ -21,6 +21,8 @@ class Vocabulary:
     """One language's words; all folded (lower case, no accents).
 
     ``unsure_*`` words are digits or letters only beside sure ones: "to", "for", "be", "bravo".
+    ``alike`` are groups of letters (and digits heard for them) whose names sound alike on a telephone.
+    ``weak_yes`` are those of ``yes`` that may only say that the caller listens.
     """
 
     # numbers
@@ -43,6 +45,7 @@ class Vocabulary:
     letter_names: Mapping[tuple[str, ...], str]
     unsure_letters: frozenset[str]
     spelling_alphabet: Mapping[str, str]
+    alike: tuple[str, ...]
     as_in: Phrases
     run_fillers: frozenset[str]
     run_leads: frozenset[str]
@@ -86,6 +89,7 @@ class Vocabulary:
     # yes, no and corrections
     yes: Phrases
     no: Phrases
+    weak_yes: Phrases
     undecided: Phrases
     fillers: frozenset[str]
     after_no: frozenset[str]

@@ -5,6 +5,7 @@ webhook's TwiML, which arrives in ``start``. PROTOCOLS: Twilio Docs, Media Strea
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from typing import Final
 
@@ -177,7 +178,8 @@ class _Stream:
         if self.websocket.application_state is WebSocketState.CONNECTED and (
             self.websocket.client_state is WebSocketState.CONNECTED
         ):
-            await self.websocket.close(code)
+            with contextlib.suppress(WebSocketDisconnect):  # the peer was faster
+                await self.websocket.close(code)
 
 
 def _check_format(start: Start) -> None:
