@@ -30,9 +30,8 @@ async def assemble(
     """
     loading("the business")
     business = larkfield() if settings.company is None else load_business(settings.company, Tools())
-    loading("speech recognition, voices and embeddings")
-    crew = await asyncio.to_thread(hire, settings, business)
-    loading("fixed phrases into the cache of voices")
+    crew = await asyncio.to_thread(hire, settings, business, loading)
+    loading("fixed phrases")
     await crew.warm()
     recorder = Recorder(settings.database_url, spool=settings.spool)
     await recorder.start()

