@@ -1,11 +1,11 @@
 """What can go wrong, as one tree.
 
-    CallbotError
-    ├── BadMessage            the carrier sent something that is not a message; counted and skipped
-    ├── ConfigurationError    a setting, flow or scenario is wrong; says which, what, and what to write
-    ├── ProviderError         an adapter's vendor or model failed (``retryable`` says if again may help)
-    │   └── ModelMissing      a local model's files are absent or not the ones we pinned
-    └── InvalidState          a bug of ours: a method was called when it must not be
+CallbotError
+├── BadMessage            the carrier sent something that is not a message; counted and skipped
+├── ConfigurationError    a setting, flow or scenario is wrong; says which, what, and what to write
+├── ProviderError         an adapter's vendor or model failed (``retryable`` says if again may help)
+│   └── ModelMissing      a local model's files are absent or not the ones we pinned
+└── InvalidState          a bug of ours: a method was called when it must not be
 """
 
 

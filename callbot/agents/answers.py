@@ -38,9 +38,10 @@ def answer(steps: Stepping, text: str, digits: str) -> Walk[None]:
     state.turn += 1
     previous, state.said = state.said, []
     if state.wait.kind == "tool":
-        if _is_change(steps):
+        changes = _is_change(steps)
+        if changes:
             text = untold(steps.filling, state, text)
-        answers = yield from _hear(steps, text, digits, previous)
+        answers = yield from _hear(steps, text, digits, previous, in_passing=changes)
         yield from answers.tool_was_running()
         return
     answers = yield from _hear(steps, text, digits, previous)
@@ -50,21 +51,28 @@ def answer(steps: Stepping, text: str, digits: str) -> Walk[None]:
     state.cause = text
     yes, more = answers.yes_and_more()
     if not more:
+        plain = answers if yes in ("", text.strip()) else (yield from _hear(steps, yes, "", previous))
+        yield from plain.to_wait()
+        return
+    following = yield from _hear(steps, more, "", previous, in_passing=True)
+    own = following.is_question_of_its_own()
+    if not own and not following.heard.leads_here():
         yield from answers.to_wait()
         return
-    following = yield from _hear(steps, more, "", previous)
-    if not following.is_question_of_its_own():
-        yield from answers.to_wait()
-        return
-    state.cause, steps.more = yes, more
+    state.cause, steps.more = yes, more if own else ""
     yield from (yield from _hear(steps, yes, "", previous)).to_wait()
-    steps.more = ""
-    if not steps.moved:
+    if steps.more and not steps.moved:
+        steps.more = ""
         yield from following.to_question()
 
 
-def _hear(steps: Stepping, text: str, digits: str, previous: Sequence[str]) -> "Walk[Answers]":
+def _hear(
+    steps: Stepping, text: str, digits: str, previous: Sequence[str], *, in_passing: bool = False
+) -> "Walk[Answers]":
+    """The evidence in ``text``; ``in_passing``: it came with the answer to something else."""
     ranking = yield from rank(text)
+    if in_passing:
+        ranking = ranking.rather_answered()
     heard = Heard(steps.flow, steps.state, steps.filling, text, digits, ranking)
     return Answers(steps, heard, Diversions(steps, heard, previous))
 
@@ -109,14 +117,14 @@ class Answers:
                 yield from self._to_listen()
 
     def yes_and_more(self) -> tuple[str, str]:
-        """The clear yes to a question for one, and the question that the caller put behind it, or twice
-        nothing. A yes that comes with new values is no plain yes."""
+        """The clear yes to a question for one, and what the caller wants behind it besides repeating it;
+        twice nothing when there is no such yes. One that comes with new values is no plain yes."""
         agreed = self.filling.agreement(self.heard.text)
         if agreed is None or not agreed.firm or self.heard.digits:
             return "", ""
         more = beyond(self.filling, self.state, agreed.rest)
         asked = self.steps.expected().what is Expecting.YES_NO
-        if not (more and asked) or self.heard.changes(self.steps.task_slots(), boldly=False):
+        if not asked or self.heard.changes(self.steps.task_slots(), boldly=False):
             return "", ""
         return agreed.yes, more
 

@@ -23,8 +23,8 @@ class Wait:
 
     ``kind`` is ``listen``, ``ask`` (a slot's value), ``offer`` (take this value? have one?), ``check``
     (is it right?), ``change`` (what should change?), ``try`` (did it work?), ``human`` (shall a
-    colleague call?), ``which`` (this intent or that?), ``suggest`` (did you mean ``offered``?) or ``tool`` (a tool has not
-    returned yet).
+    colleague call?), ``which`` (this intent or that?), ``suggest`` (did you mean ``offered``?) or ``tool``
+    (a tool has not returned yet).
     ``misses`` counts answers that were none; ``partial`` holds half an answer; ``names`` holds the
     slots to read back again, the intents to choose from, or the check to go back to. ``task`` is the
     intent a paused question belongs to.

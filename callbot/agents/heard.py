@@ -83,13 +83,13 @@ class Heard:
         if best.topic is Topic.COMMAND:
             does = self.flow.commands[best.name].does
             return best.phrase and does not in (CommandKind.THANKS, CommandKind.WAIT, CommandKind.REPEAT)
-        if best.topic is Topic.INTENT and self._leads_here(best.name):
-            return False
-        return best.phrase or (self.ranking.clear and self.is_question())
+        return (best.phrase or self.is_question()) and not self.leads_here()
 
-    def _leads_here(self, intent: str) -> bool:
-        """Whether the open question is one of that intent's own."""
-        return self.state.wait.node in task_nodes(self.flow, self.flow.intents[intent].next)
+    def leads_here(self) -> bool:
+        """Whether these words are a wish that leads to the very question that is open."""
+        if self.best.topic is not Topic.INTENT or not self.ranking.fits:
+            return False
+        return self.state.wait.node in task_nodes(self.flow, self.flow.intents[self.best.name].next)
 
     def yes_no(self) -> bool | None:
         return self.filling.yes_no(self.text, self.digits)

@@ -1,6 +1,6 @@
 """What an utterance may be about, best first."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -39,6 +39,14 @@ class Ranking:
     @property
     def second(self) -> Candidate | None:
         return self.candidates[1] if len(self.candidates) > 1 else None
+
+    def rather_answered(self) -> "Ranking":
+        """When a wish and a passage fit nearly alike, the passage first: a question asked in passing is
+        answered rather than made a task."""
+        first, second = self.best, self.second
+        if self.clear or second is None or (first.topic, second.topic) != (Topic.INTENT, Topic.DOCUMENT):
+            return self
+        return replace(self, candidates=(second, first, *self.candidates[2:]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -322,8 +322,7 @@ class Stepping:
         self.state.task = ""
         reason = fill(step.reason, self.spoken) or self.flow.phrases["open_question"][0]
         self.moved = True
-        pending = step.pending or self.state.heard
-        yield HandOff(step.to, reason, f"{pending} {self.more}".strip())
+        yield HandOff(step.to, reason, step.pending or f"{self.state.heard} {self.more}".strip())
 
     # --- tools -----------------------------------------------------------------------------------
 
@@ -352,7 +351,9 @@ class Stepping:
         return step.next
 
     def _suggest(self, node: str, step: UseTool, instead: Mapping[str, Sequence[str]]) -> Walk[bool]:
-        """Ask whether the one value that a tool would have found something for was meant."""
+        """Ask whether the one value that a look-up would have found something for was meant."""
+        if step.changes:
+            return False
         offered = [
             (argument, value)
             for argument, values in instead.items()

@@ -255,8 +255,8 @@ SPANISH = Vocabulary(
         nada mas | eso es todo | no esta bien | no es correcto | no funciona
     """),
     weak_yes=phrases("""
-        bueno | vale | de acuerdo | esta bien | perfecto | ok | okay | muy bien | genial | creo que si | cierto
-        por favor
+        bueno | vale | de acuerdo | esta bien | perfecto | ok | okay | muy bien | genial | creo que si
+        cierto | por favor
     """),
     undecided=phrases("""
         no se | no lo se | quizas | quiza | tal vez | no estoy seguro | no estoy segura | depende

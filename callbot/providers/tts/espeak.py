@@ -5,12 +5,14 @@ import json
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, Sequence
+from ctypes.util import find_library
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
 
-from callbot.errors import ConfigurationError, ProviderError
+from callbot.errors import ConfigurationError, ModelMissing, ProviderError
 from callbot.providers import mulaw
 from callbot.providers.inference import InferencePool
 from callbot.providers.ports import Speech, WordTime
@@ -137,7 +139,10 @@ def _words(text: str, spoken: Spoken, trimmed: int, seconds: float) -> tuple[Wor
 
 
 def voice(name: str, models: Models) -> EspeakVoice:
-    """For the registry. Raises ``ConfigurationError`` when the name has no language."""
+    """For the registry. Raises ``ConfigurationError`` when the name has no language, ``ModelMissing`` when
+    there is no espeak-ng for the child to load."""
+    if find_spec("espeakng_loader") is None and find_library("espeak-ng") is None:
+        raise ModelMissing("espeak-ng is not installed; run: pip install 'callbot[languages]'")
     language = name.partition(":")[2]
     if not language:
         raise ConfigurationError("the voice 'espeak' needs a language; write it after a colon: espeak:es")
