@@ -132,7 +132,7 @@ def _voices(business: Business, models: Models) -> dict[str, TextToSpeech]:
         except ModelMissing as error:
             if name not in spare:
                 raise
-            log.warning("an agent is not available", agent=name, reason=str(error))
+            log.info("an agent is not available", agent=name, reason=str(error))
     return voices
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -18,6 +18,8 @@ from callbot.session import Equipment, Line, Observer, Session
 from callbot.store.recorder import Recorder
 from callbot.store.recording import StereoRecording
 from callbot.store.records import CallBegan, CallEnded, HandoffMade, Happened, TurnTaken
+
+MOST_REMEMBERED: Final = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +45,7 @@ class Reception:
         self._recordings = recordings
         self._observers = observers
         self._finished = finished
+        self._earlier: dict[str, tuple[int, int]] = {}
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="recording")
 
     def close(self) -> None:
@@ -55,9 +58,15 @@ class Reception:
         equipment = self._equip(call)
         path = self._recordings / f"{call.sid}.wav" if self._recordings is not None else None
         recording = StereoRecording(path, executor=self._disk) if path is not None else None
-        log_ = _CallLog(call, self._recorder)
+        turns, entries = self._earlier.pop(call.sid, (0, 0))
+        call_log = _CallLog(self._recorder, entries)
         session = Session(
-            call, line, equipment, recording=recording, observers=(log_.observe, *self._observers)
+            call,
+            line,
+            equipment,
+            recording=recording,
+            observers=(call_log.observe, *self._observers),
+            turns_before=turns,
         )
         self._recorder.put(
             CallBegan(
@@ -74,7 +83,14 @@ class Reception:
             yield session
         finally:
             self.live.pop(call.sid, None)
+            self._remember(call.sid, session.conversation.turns, call_log.entries)
             self._end(session, await recording.close() if recording is not None else None)
+
+    def _remember(self, call_sid: str, turns: int, entries: int) -> None:
+        """Should the call come back on another stream, its turns are numbered on from here."""
+        self._earlier[call_sid] = (turns, entries)
+        while len(self._earlier) > MOST_REMEMBERED:
+            del self._earlier[next(iter(self._earlier))]
 
     def _end(self, session: Session, recording: Path | None) -> None:
         transcript = session.conversation.transcript
@@ -97,10 +113,9 @@ class Reception:
 class _CallLog:
     """Writes what happens in one call to the records."""
 
-    def __init__(self, call: Call, recorder: Recorder) -> None:
-        self._call = call
+    def __init__(self, recorder: Recorder, entries: int) -> None:
+        self.entries = entries
         self._recorder = recorder
-        self._entries = 0
 
     def observe(self, call_sid: str, now: float, news: Event | Effect) -> None:
         match news:
@@ -120,7 +135,7 @@ class _CallLog:
                     )
                 )
             case LanguageHeard() | Pressed() | ReplyFailed():
-                self._entries += 1
+                self.entries += 1
                 data = {} if isinstance(news, Pressed) else asdict(news)
                 kind = type(news).__name__
-                self._recorder.put(Happened(call_sid, self._entries, round(now * 1000), kind, data))
+                self._recorder.put(Happened(call_sid, self.entries, round(now * 1000), kind, data))

@@ -117,9 +117,10 @@ class Session:
         *,
         recording: Recording | None = None,
         observers: tuple[Observer, ...] = (),
+        turns_before: int = 0,
     ) -> None:
         self.call = call
-        self.conversation = Conversation(equipment.rules, call, equipment.intake)
+        self.conversation = Conversation(equipment.rules, call, equipment.intake, turns_before=turns_before)
         self.events = 0
         self.pace = Pace()
         self._line = line

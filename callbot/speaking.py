@@ -10,7 +10,6 @@ from callbot.media_stream.audio import RATE, SILENCE, seconds
 from callbot.media_stream.playback import Clip, clips
 from callbot.providers.ports import Speech, TextToSpeech, WordTime
 
-
 BREATH: Final = 0.18
 """Seconds of silence between two sentences of one reply."""
 

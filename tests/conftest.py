@@ -2,11 +2,13 @@
 
 import asyncio
 import ipaddress
+import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.virtual_time import VirtualTimeLoop
 
@@ -35,6 +37,9 @@ def _stay_on_this_machine(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.register_profile("ci", derandomize=True, deadline=None)  # one run is like the next
+    settings.register_profile("here", deadline=None)
+    settings.load_profile("ci" if os.environ.get("CI") else "here")
     config.addinivalue_line("markers", "virtual_time: runs on a loop whose clock jumps to the next timer")
     sys.addaudithook(_stay_on_this_machine)  # stays until the process ends, so not in a fixture
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from callbot.errors import ConfigurationError, ProviderError, ModelMissing
+from callbot.errors import ConfigurationError, ModelMissing
 
 app = typer.Typer(
     name="callbot",

@@ -146,7 +146,8 @@ def overall(measurements: Sequence[Mapping[str, Any]]) -> str:
     responses = [ms for numbers in measurements for ms in numbers["responses_ms"]]
     barge_ins = [ms for numbers in measurements for ms in numbers["barge_ins_ms"]]
     return (
-        f"response at the ear: p50 {_at(responses, 50)}, p95 {_at(responses, 95)} ({len(responses)} answers); "
+        f"response at the ear: p50 {_at(responses, 50)}, p95 {_at(responses, 95)} "
+        f"({len(responses)} answers); "
         f"barge-in to silence: p50 {_at(barge_ins, 50)} ({len(barge_ins)} interruptions)"
     )
 

@@ -82,9 +82,15 @@ Intake = Callable[[str], Choice | None]
 
 
 class Conversation:
-    """One call. Feed ``handle``; perform what it returns; call it again when ``deadline`` is due."""
+    """One call. Feed ``handle``; perform what it returns; call it again when ``deadline`` is due.
 
-    def __init__(self, rules: TurnRules, call: Call, intake: Intake | None = None) -> None:
+    A call whose stream was lost goes on in a new conversation, whose turns are numbered on from
+    ``turns_before``.
+    """
+
+    def __init__(
+        self, rules: TurnRules, call: Call, intake: Intake | None = None, *, turns_before: int = 0
+    ) -> None:
         self.transcript = Transcript()
         self.playback = Playback()
         self.agent = ""
@@ -95,7 +101,7 @@ class Conversation:
         self._caller: CallerTurn | None = None
         self._reply: AgentTurn | None = None
         self._expect = Expect(Expecting.ANYTHING)
-        self._turn = 0
+        self._turn = turns_before
         self._utterance = 0
         self._answered: dict[int, int] = {}
         self._switches = Switches()
@@ -116,6 +122,11 @@ class Conversation:
         """When to handle ``DeadlinePassed``; None only before the start and after the end."""
         due = [at for at in self._timers() if at is not None]
         return min(due) if due and not self.ended else None
+
+    @property
+    def turns(self) -> int:
+        """The number of the newest turn."""
+        return self._turn
 
     def history(self) -> History:
         """What a brain may know now."""
@@ -499,6 +510,8 @@ class Conversation:
 
     def _switch(self, hand_off: HandOff, now: float) -> list[Effect]:
         """Give the call to another agent, with all that is known; or stop passing the caller round."""
+        if hand_off.to == self.agent:
+            return self._ask(Answer(hand_off.pending), now)
         if not self._switches.allow():
             return self._ask(OfferHuman(hand_off.reason), now)
         transcript = self.transcript

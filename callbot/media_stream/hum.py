@@ -6,7 +6,7 @@ is left above 800 Hz, the first resonance is low, and the spectrum stands still 
 Speech opens the mouth within a syllable, and any of the three gives it away.
 
 Measured as it is used: Silero finds the onset, the first look comes 160 ms later, all sound through mu-law.
-Speech: 1087 beginnings, of 554 recorded prompts (one woman), 59 phrases read by others, 70 utterances of
+Speech: 1087 beginnings, of 554 recorded prompts (one woman), 59 phrases read by others, 69 utterances of
 our recorded callers, and 60 short words ("wait", "no", "yes", "I") by each of seven synthetic voices. Hums:
 319. None of the voices can hum and no recording of hums was at hand, so the nasal beginnings of words, by
 the same woman and the seven voices, were continued at their pitch to "mm" and "mm-hmm" (those that were not

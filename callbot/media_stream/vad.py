@@ -5,6 +5,7 @@ takes a batch, so one inference can serve many calls: ``feed`` returns the chunk
 anyone runs them, ``decide`` takes the probabilities back.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,8 +77,11 @@ class Smoother:
     def speaking(self) -> bool:
         return self._speaking
 
-    def decide(self, probability: float, ends_at: float, *, hum: bool = False) -> list[Activity]:
-        """``ends_at`` is the media time at which the chunk ends. ``hum`` describes the last 160 ms."""
+    def decide(
+        self, probability: float, ends_at: float, *, hum: Callable[[], bool] = lambda: False
+    ) -> list[Activity]:
+        """``ends_at`` is the media time at which the chunk ends. ``hum`` judges the last 160 ms; it is
+        asked only when that is told."""
         rules = self._rules
         if not self._speaking:
             if probability < rules.start_above:
@@ -101,7 +105,7 @@ class Smoother:
                 self._speaking, self._run = False, 0
                 return [SpeechStopped(max(self._onset, self._last_speech - _TAIL))]
         if self._chunks in rules.held_chunks and self._run == 0:
-            return [SpeechHeld(ends_at, self._chunks * CHUNK_SECONDS, hum)]
+            return [SpeechHeld(ends_at, self._chunks * CHUNK_SECONDS, hum())]
         return []
 
 
@@ -138,7 +142,6 @@ class VoiceActivity:
         """What the detector's probability for the oldest chunk not yet decided means."""
         self._ends_at += CHUNK_SECONDS
         self._recent = np.concatenate((self._recent[CHUNK:], chunk[CONTEXT:]))
-        hum = False
-        if self._smoother.speaking:
-            hum = bool(is_hum(self._recent[-5 * CHUNK :]))
-        return self._smoother.decide(probability, self._ends_at, hum=hum)
+        return self._smoother.decide(
+            probability, self._ends_at, hum=lambda: bool(is_hum(self._recent[-5 * CHUNK :]))
+        )

@@ -94,7 +94,8 @@ async def _serve(services: Services, stream: "_Stream", start: Start, claims: Cl
             receiving = tasks.create_task(_receive(stream, start, session), name="receive")
             sending = tasks.create_task(_send(outbox, session), name="send")
             await session.run()
-            services.lifecycle.ended(claims.call.sid)
+            if not stream.lost:
+                services.lifecycle.ended(claims.call.sid)
             outbox.hang_up()
             receiving.cancel()
             await asyncio.wait([sending], timeout=SEND_WITHIN)
@@ -131,9 +132,10 @@ async def _receive(stream: "_Stream", start: Start, session: Session) -> None:
                 case Connected():
                     pass
     except WebSocketDisconnect:
-        pass
+        stream.lost = True  # without a stop: the caller may still be there, and the carrier asks /resume
     except TimeoutError:
         log.warning("the carrier fell silent")
+        stream.lost = True
         by = EndedBy.SYSTEM
     except Refused as error:
         log.warning("a media stream was closed", reason=str(error))
@@ -148,6 +150,8 @@ class _Stream:
     def __init__(self, websocket: WebSocket) -> None:
         self.websocket = websocket
         self.bad: Counter[str] = Counter()
+        self.lost = False
+        """It broke off without saying that the call is over."""
 
     async def start(self) -> Start:
         """The ``start`` that must come first. Raises ``Refused`` when something else does."""

@@ -124,4 +124,6 @@ def _may_be_said(character: str, reader: _Reader) -> bool:
         return character != ":" or bool(reader.kept)
     if reader.kept and character.isdecimal():
         return True
+    if character >= "\U0001f000" and not character.isalpha():
+        return False  # selectors and tags that only change how the sign before them is drawn
     return unicodedata.category(character)[0] == "L" or unicodedata.category(character) in ("Mn", "Mc")
