@@ -13,7 +13,7 @@ import pytest
 from callbot.agents.brain import Action, Answer, Did, Say
 from callbot.agents.flow_brain import FlowBrain
 from callbot.agents.flow_state import State
-from callbot.agents.tools import ToolFailed, Tools
+from callbot.agents.tools import NotFound, ToolFailed, Tools
 from callbot.business import Brains
 from callbot.demo.shop import Booked, OrderFound, Shop
 from tests.agents.phone import TODAY, Phone
@@ -44,7 +44,7 @@ class Desk:
         await self._pass()
         return await self.shop.book_callback(day, time, phone, topic, replaces)
 
-    async def find_order(self, order_id: str) -> OrderFound | None:
+    async def find_order(self, order_id: str) -> OrderFound | NotFound:
         await self._pass()
         return await self.shop.find_order(order_id)
 

@@ -18,9 +18,9 @@ from callbot.agents.flow_state import Held, State, Wait
 from callbot.agents.knowledge import NO_DOCUMENTS
 from callbot.agents.matching import Understanding
 from callbot.agents.templates import fill, names, sentences
-from callbot.agents.tools import ToolFailed, Tools
+from callbot.agents.tools import NotFound, ToolFailed, Tools
 from callbot.agents.vectors import KeptVectors
-from callbot.agents.wording import contains, without, words
+from callbot.agents.wording import after, contains, without, words
 from callbot.business import Business
 from callbot.demo import FOLDER
 from callbot.demo.shop import Shop
@@ -29,7 +29,7 @@ from callbot.providers.ports import Embedder
 
 AGENTS = Path(knowledge.__file__).parent
 CORE = [
-    *["answers", "diversions", "filling", "flow_state", "flows", "heard", "ranking"],
+    *["agreeing", "answers", "diversions", "filling", "flow_state", "flows", "heard", "ranking"],
     *["slot_answers", "stepping", "templates", "walk", "walker", "wording"],
 ]
 EDGE = {
@@ -93,6 +93,18 @@ def test_fillers_are_taken_out_unless_nothing_else_was_said() -> None:
     assert contains(("a", "b", "c"), ("b", "c"))
     assert not contains(("a", "b", "c"), ("a", "c"))
     assert not contains(("a",), ())
+
+
+@given(st.lists(st.sampled_from(["Yes.", "and", "when,", "Sí…", "it's"])), st.integers(0, 5))
+def test_what_follows_an_opening_is_the_rest_as_it_was_said(tokens: list[str], place: int) -> None:
+    opening, rest = " ".join(tokens[:place]), " ".join(tokens[place:])
+    assert after(f"{opening} {rest}", opening) == rest
+
+
+def test_nothing_follows_an_opening_that_was_not_said() -> None:
+    assert after("Yes. And when?", "YES and") == "when?"
+    assert after("Yes", "yes please") is None
+    assert after("No.", "yes") is None
 
 
 # --- state ---------------------------------------------------------------------------------------------
@@ -195,7 +207,7 @@ async def test_the_shop_numbers_its_orders_from_l1001_and_finds_them_again() -> 
     assert first == {"order_id": "L1001", "total": "$49.00"}
     assert second == {"order_id": "L1002", "total": "$258.00"}
     found = await shop.find_order("l1002")
-    assert found is not None
+    assert not isinstance(found, NotFound)
     assert (found["product"], found["status"]) == ("Lark Mesh kit", "placed")
     with pytest.raises(ToolFailed):
         await shop.place_order("yacht", "1")

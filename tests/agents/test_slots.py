@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callbot.agents.brain import Expecting
-from callbot.agents.slots import Kind, Parsed, compact, expecting, is_correction, parse, problem, to_json
+from callbot.agents.slots import (
+    Kind,
+    Parsed,
+    agreement,
+    alike,
+    compact,
+    completed,
+    expecting,
+    is_correction,
+    parse,
+    problem,
+    to_json,
+)
 from callbot.conversation.spoken import spoken, text_for_voice
 
 WEDNESDAY = date(2026, 11, 18)
@@ -191,3 +203,87 @@ def test_values_travel_as_json() -> None:
     assert to_json(time(15, 30)) == "15:30"
     assert to_json(Decimal("62.50")) == "62.50"
     assert to_json(True) is True
+
+
+# --- letters that sound alike ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("heard", "known", "meant"),
+    [
+        ("V7429", ["B7429", "K1836"], ("B7429",)),
+        ("e5520", ["C5520"], ("C5520",)),
+        ("N1234", ["M1234", "S1234"], ("M1234",)),
+        ("81836", ["K1836"], ("K1836",)),
+        ("V7429", ["B7429", "D7429"], ("B7429", "D7429")),
+        ("B7429", ["B7429"], ()),
+        ("M7429", ["B7429"], ()),
+        ("V7428", ["B7429"], ()),
+        ("B7423", ["B742B", "B7428"], ("B742B",)),
+        ("B742", ["B7429"], ()),
+    ],
+)
+def test_ids_are_alike_when_one_letter_is_easily_mistaken(
+    heard: str, known: list[str], meant: tuple[str, ...]
+) -> None:
+    assert alike(heard, known) == meant
+
+
+@given(st.text(max_size=6), st.lists(st.text(max_size=6)), st.sampled_from(["en", "es"]))
+def test_what_is_alike_is_known_and_differs_in_one_place(heard: str, known: list[str], language: str) -> None:
+    for each in alike(heard, known, language=language):
+        assert each in known
+        assert sum(a != b for a, b in zip(heard.lower(), each.lower(), strict=True)) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "value"),
+    [
+        ("7 4 2 9", "B.", "B7429"),
+        ("I think 7429", "it's a B", "B7429"),
+        ("3 7 4 2 9", "B as in boy, B", "B7429"),
+        ("7 4 2 9", "bravo", "B7429"),
+        ("7 4 2 9", "Why?", None),
+        ("7 4 2 9", "you see", None),
+        ("7 4 2 9", "no idea", None),
+        ("7 4 2", "B", None),
+        ("7 4 2 9 5", "B", None),
+        ("", "", None),
+    ],
+)
+def test_a_letter_alone_completes_the_four_digits_before_it(
+    before: str, text: str, value: str | None
+) -> None:
+    parsed = completed(Kind.ORDER_ID, before, text)
+    assert (parsed.value if parsed else None) == value
+    assert completed(Kind.PHONE, before, text) is None
+
+
+# --- a yes and the rest ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "yes", "rest", "firm"),
+    [
+        ("Yes. And when will it arrive?", "Yes.", "And when will it arrive?", True),
+        ("Um, yes please, that's right.", "Um, yes please, that's right.", "", True),
+        ("Okay, how much?", "Okay,", "how much?", False),
+        ("Okay, yes. How much?", "Okay, yes.", "How much?", True),
+    ],
+)
+def test_a_yes_is_told_from_what_follows_it(text: str, yes: str, rest: str, firm: bool) -> None:
+    agreed = agreement(text)
+    assert agreed is not None
+    assert (agreed.yes, agreed.rest, agreed.firm) == (yes, rest, firm)
+
+
+@pytest.mark.parametrize("text", ["No.", "And when?", "", "Not yes.", "I don't know, yes"])
+def test_what_begins_otherwise_is_no_agreement(text: str) -> None:
+    assert agreement(text) is None
+
+
+@given(CALLER_WORDS, st.sampled_from(["en", "es"]))
+def test_a_yes_and_its_rest_are_all_that_was_said(text: str, language: str) -> None:
+    agreed = agreement(f"yes {text}", language)
+    if agreed is not None:
+        assert f"{agreed.yes} {agreed.rest}".split() == f"yes {text}".split()

@@ -1,0 +1,78 @@
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import COMPANY, Command
+
+
+def rows(shown: str) -> list[str]:
+    return [" ".join(line.split()) for line in shown.splitlines()]
+
+
+@pytest.fixture
+def twilio(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUBLIC_URL", "https://bot.example.com")
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
+
+
+@pytest.mark.usefixtures("twilio")
+def test_a_bot_that_can_take_calls_exits_with_0(
+    callbot: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBOT_COMPANY", str(COMPANY))
+    monkeypatch.setenv("CALLBOT_DATA", "calls [b]")
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///a/calls.db")
+    assert callbot("doctor") == 0
+    shown = rows(capsys.readouterr().out)
+    assert "ok hears English by the package moonshine_voice" in shown
+    assert "ok Twilio webhooks at https://bot.example.com/twilio/voice" in shown
+    assert "ok records sqlite+aiosqlite:///a/calls.db" in shown
+    assert "ok recordings calls [b]/recordings" in shown
+    assert any(row.startswith("ok company") for row in shown)
+
+
+def test_without_a_carrier_it_says_what_to_write_and_exits_with_1(
+    callbot: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBOT_RECORD", "0")
+    assert callbot("doctor") == 1
+    shown = " ".join(rows(capsys.readouterr().out))
+    assert "-- Twilio not configured: write PUBLIC_URL and TWILIO_AUTH_TOKEN into .env" in shown
+    assert "ok recordings off (CALLBOT_RECORD)" in shown
+    assert "ok company the demo company (write CALLBOT_COMPANY for your own)" in shown
+
+
+@pytest.mark.usefixtures("twilio")
+@pytest.mark.parametrize(("extra", "package"), [("local", "hibari"), ("languages", "ctranslate2")])
+def test_a_package_that_is_missing_is_named_with_how_to_install_it(
+    callbot: Command,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    extra: str,
+    package: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    assert callbot("doctor") == (1 if extra == "local" else 0), "only English is needed for a call"
+    assert f"not installed: pip install 'callbot[{extra}]'" in " ".join(rows(capsys.readouterr().out))
+
+
+@pytest.mark.usefixtures("twilio")
+def test_the_systems_espeak_will_do(
+    callbot: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    shutil.copy("/bin/sh", tmp_path / "espeak-ng")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert callbot("doctor") == 0
+    assert "ok speaks other languages by the system's espeak-ng" in rows(capsys.readouterr().out)
+
+
+def test_a_long_place_is_shown_whole(
+    callbot: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = "deep/" * 30
+    monkeypatch.setenv("CALLBOT_DATA", place)
+    callbot("doctor")
+    assert place.removesuffix("/") in "".join(capsys.readouterr().out.split())
