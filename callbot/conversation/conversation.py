@@ -199,6 +199,8 @@ class Conversation:
 
     def _speech_held(self, seconds: float, hum: bool, now: float) -> list[Effect]:
         reply = self._reply
+        if self._caller is not None:
+            self._caller.hummed = hum and self._caller.hummed is not False
         if self._caller is None or reply is None or not self.playback.playing:
             return []
         return [] if hum and seconds < self._rules.hold_hum else self._pause(reply, now)
@@ -246,6 +248,8 @@ class Conversation:
         reply = self._reply
         if reply is None:
             return False
+        if self._caller is not None and self._caller.only_hummed(self._rules):
+            return True
         if reply.ending is not None and is_farewell(text, self.language):
             return True
         if reply.changed and self._goes_on(reply) and not completeness.is_interruption(text, self.language):

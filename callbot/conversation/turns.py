@@ -25,6 +25,8 @@ class CallerTurn:
     last_sound: float = 0.0
     text: str = ""
     final: bool = False
+    hummed: bool | None = None
+    """Every look at the sound said that the mouth is closed; None before the first."""
     digits: str = ""
     keyed_at: float = 0.0
     hearing: bool = True
@@ -37,6 +39,12 @@ class CallerTurn:
     def blip(self) -> bool:
         """So short and wordless that it cannot have been speech."""
         return self.stopped is not None and self.stopped - self.started < BLIP and not self.text
+
+    def only_hummed(self, rules: TurnRules) -> bool:
+        """A short hum: whatever words a recogniser makes of it, it was "mhm"."""
+        if not self.hummed or self.stopped is None:
+            return False
+        return self.stopped - self.started < rules.hold_hum
 
     def ends_at(self, rules: TurnRules, expect: Expect, language: str) -> float | None:
         """When the turn is over if nothing else happens; None while the caller speaks."""

@@ -215,6 +215,14 @@ def test_faults_35_a_hum_does_not_stop_us() -> None:
     assert len(script.asked()) == 2
 
 
+def test_a_short_hum_is_one_whatever_the_recogniser_makes_of_it() -> None:
+    script = speaking(Script().greeted())
+    effects = script.says("So this?", seconds=0.4, hum=True)
+    assert not any(isinstance(effect, ClearAudio) for effect in effects)
+    script.wait(8)
+    assert script.conversation.transcript.turns[-1].heard == LONG
+
+
 def test_faults_36_a_false_barge_in_resumes_at_the_word_where_we_stopped() -> None:
     script = speaking(Script().greeted())
     effects = script.says("Okay.", seconds=0.4)
@@ -250,7 +258,7 @@ def test_words_that_never_come_resume_us_within_the_rules_patience() -> None:
 
 def test_a_hum_that_turns_into_words_takes_the_floor() -> None:
     script = speaking(Script().greeted())
-    script.says("Hmm, no, that's not what I asked.", seconds=0.5, hum=True)
+    script.says("Hmm, no, that's not what I asked.", seconds=1.5, hum=True)
     assert any(isinstance(effect, ClearAudio) for effect in script.effects)
     script.wait(0.5)
     assert script.asked()[-1] == Answer("Hmm, no, that's not what I asked.")
