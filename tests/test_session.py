@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -20,11 +21,15 @@ from callbot.agents.brain import (
     TakeOver,
 )
 from callbot.call import Call, Disposition, EndedBy
+from callbot.conversation.conversation import Conversation
+from callbot.conversation.effects import Effect
+from callbot.conversation.events import Event
 from callbot.errors import ProviderError
 from callbot.media_stream.messages import Dtmf, Mark, Media
 from callbot.providers.stt.fake import FakeEars
 from callbot.providers.tts.fake import FakeVoice
 from callbot.session import Session
+from tests.conversation.script import RULES
 from tests.staff import ScriptedBrain, equipment
 
 pytestmark = pytest.mark.virtual_time
@@ -263,3 +268,37 @@ async def test_a_silent_caller_is_prompted_and_let_go() -> None:
 
     session = await run(Carrier(), script=script)
     assert len(session.conversation.transcript.turns) >= 3
+
+
+async def test_a_recorded_inbox_replays_to_the_same_decisions() -> None:
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(4)
+        await carrier.speech(1.0)
+        await carrier.silence(2)
+        await carrier.speech(1.2)
+        await carrier.silence(8)
+
+    news: list[tuple[float, Event | Effect]] = []
+    brains = {"support": ScriptedBrain(support), "sales": ScriptedBrain(sales)}
+    carrier = Carrier()
+    call = Call("CA1", "+15550142", "+15550100")
+    ears = FakeEars(["What are your hours?", "Wait, put me through to sales."])
+    session = Session(
+        call,
+        carrier,
+        equipment(brains, lambda: ears, FakeVoice()),
+        observers=(lambda sid, now, what: news.append((now, what)),),
+    )
+    carrier.session = session
+    async with asyncio.timeout(600), asyncio.TaskGroup() as tasks:
+        tasks.create_task(session.run())
+        await script(carrier)
+        session.hung_up(EndedBy.CALLER)
+
+    events = [(now, what) for now, what in news if isinstance(what, get_args(Event))]
+    effects = [what for _, what in news if not isinstance(what, get_args(Event))]
+    again = Conversation(RULES, call)
+    replayed = [effect for now, event in events for effect in again.handle(event, now)]
+    assert len(effects) > 10
+    assert replayed == effects
+    assert again.transcript.as_json("CA1") == session.conversation.transcript.as_json("CA1")
