@@ -123,12 +123,12 @@ class Office:
             finished=self.finished.append,
         )
 
-    async def take(self, *keys: str, speech: float = 0.0) -> None:
+    async def take(self, *keys: str, speech: float = 0.0, call: Call = CALL) -> None:
         """One call: the keys are pressed and answered one after the other; the caller then hangs up."""
         line = QuickLine()
-        async with self.reception.call(CALL, line) as session:
+        async with self.reception.call(call, line) as session:
             line.session = session
-            assert self.reception.live == {CALL.sid: session}
+            assert self.reception.live == {call.sid: session}
             running = asyncio.create_task(session.run())
             async with asyncio.timeout(10):
                 await line.marked.wait()
@@ -220,6 +220,26 @@ async def test_a_call_that_is_resumed_has_a_recording_of_its_own(office: Office,
     first, second = (record["recording"] for record in office.finished)
     assert first != second
     assert set(recordings(tmp_path)) == {first, second}
+
+
+async def test_the_turns_and_the_log_of_a_resumed_call_are_numbered_on(office: Office) -> None:
+    await office.take("7#")
+    await office.take("7#")
+    stored, events = await office.stored()
+    assert [turn.turn for turn in stored.turns] == [1, 2, 3, 4, 5, 6]
+    assert [turn.text for turn in stored.turns] == ["Hello.", "7#", "Sure."] * 2
+    assert [event.n for event in events] == [1, 2, 3, 4]
+
+
+async def test_only_the_latest_calls_are_remembered_for_that(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callbot.reception.MOST_REMEMBERED", 1)
+    await office.take("7#")
+    await office.take(call=Call("CA2", CALL.from_number, CALL.to_number))
+    await office.take("7#")
+    stored, _ = await office.stored()
+    assert [turn.turn for turn in stored.turns] == [1, 2, 3]
 
 
 async def test_without_recordings_there_is_a_record_and_no_file(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Commands are run as an operator would: in a folder of their own, and with no settings but those given."""
 
 import logging
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,17 +31,23 @@ def _an_operator_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def company(monkeypatch: pytest.MonkeyPatch) -> None:
+def company(vectors: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bot that loads in a second: whatever is said to it, it hears the question for the hours."""
     monkeypatch.setenv("CALLBOT_COMPANY", str(COMPANY))
     monkeypatch.setenv("CALLBOT_STT", "fake:What are your hours?")
 
 
 @pytest.fixture
-def demo_cache(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """What the demo company renders and embeds ahead, kept from one run of the tests to the next."""
-    (tmp_path / "calls").mkdir()
-    (tmp_path / "calls" / "cache").symlink_to(request.config.cache.mkdir("demo"))
+def vectors(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[None]:
+    """The examples' vectors, from one run of the tests to the next."""
+    kept = Path(request.config.cache.mkdir("cli")) / "vectors.npz"
+    vectors = tmp_path / "calls" / "cache" / kept.name
+    vectors.parent.mkdir(parents=True)
+    if kept.is_file():
+        shutil.copy(kept, vectors)
+    yield
+    if vectors.is_file():
+        shutil.copy(vectors, kept)
 
 
 @pytest.fixture

@@ -173,7 +173,7 @@ def assert_shape(given: dict[str, Any], shape: dict[str, Any]) -> None:
 
 @pytest.mark.realtime
 @pytest.mark.models
-@pytest.mark.usefixtures("demo_cache")
+@pytest.mark.usefixtures("vectors")
 def test_a_recorded_caller_is_answered_recorded_and_written_down(tmp_path: Path) -> None:
     command = Path(sys.executable).with_name("callbot")
     ended = subprocess.run(

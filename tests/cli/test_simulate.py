@@ -189,7 +189,7 @@ def test_one_scenario_that_cannot_be_read_stops_them_all(
 
 @pytest.mark.realtime
 @pytest.mark.models
-@pytest.mark.usefixtures("demo_cache")
+@pytest.mark.usefixtures("vectors")
 def test_our_scenarios_meet_their_expectations(
     callbot: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
