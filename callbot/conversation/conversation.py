@@ -271,18 +271,21 @@ class Conversation:
         """A final for a turn that is over: keep its text; answer it if nothing was said yet."""
         number = self._answered.get(event.utterance)
         text = event.text.strip()
-        if number is None or not self.transcript.merge_late(number, text):
+        merged = None if number is None else self.transcript.merge_late(number, text)
+        if merged is None:
             return []
+        effects: list[Effect] = [TurnEnded(merged)]
         reply = self._reply
-        if reply is not None and self._speaker is not None and self._speaker != self.agent:
-            effects = self._pause(reply, now) if self.playback.playing else []
+        if reply is None:
+            return effects
+        if self._speaker is not None and self._speaker != self.agent:
+            effects += self._pause(reply, now) if self.playback.playing else []
             return effects + self._stop_reply(now) + self._answer(text, "", now, now)
-        if reply is None or not reply.silent or reply.number != number + 1:
-            return []
-        reply.held.clear()
+        if not reply.silent or reply.number != merged.number + 1:
+            return effects
         self._reply = None
-        stop: list[Effect] = [StopReply(reply.number, unheard=True)]
-        return stop + self._ask(Answer(text), now, answers=reply.answers)
+        effects.append(StopReply(reply.number, unheard=True))
+        return effects + self._ask(Answer(text), now, answers=reply.answers)
 
     def _pressed(self, digit: str, now: float) -> list[Effect]:
         effects: list[Effect] = []
@@ -297,7 +300,7 @@ class Conversation:
             if self.playback.playing:
                 effects += self._pause(self._reply, now)
             effects += self._stop_reply(now)
-        caller.stopped = caller.stopped or now
+        caller.stopped = now
         caller.digits += digit
         caller.keyed_at = now
         complete = self._expect.complete
@@ -457,8 +460,8 @@ class Conversation:
 
     def _goes_on(self, reply: AgentTurn) -> bool:
         """The caller had not finished: they spoke on before they could react to our answer."""
-        if not reply.answered or self._caller is None:
-            return False
+        if not reply.answered or self._caller is None or not self._caller.hearing:
+            return False  # keys are never the end of a sentence
         return (
             reply.first_sent is None or self._caller.started < reply.first_sent + self._rules.going_on_within
         )

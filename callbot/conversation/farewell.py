@@ -9,8 +9,8 @@ bye goodbye thanks thank you very much so too okay ok alright great good nice da
 take care cheers see later and the same to
 """
 _SPANISH: Final = """
-adiós adios gracias muchas hasta luego pronto mañana igualmente vale bueno buen buenas día tarde noche que
-tenga un muy amable y a usted
+adiós adios gracias muchas hasta luego pronto mañana igualmente vale bueno buen buena buenas buenos día días
+tarde tardes noche noches que tenga un muy amable y a usted
 """
 _WORDS: Final[Mapping[str, frozenset[str]]] = {
     "en": frozenset(_ENGLISH.split()),

@@ -1,5 +1,6 @@
 """The rules of turn-taking, as a person wrote them (``rules.yaml``)."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -104,6 +105,6 @@ def _row(row: Any, where: str) -> WaitRow:
 
 def _seconds(data: Mapping[str, Any], name: str, where: str) -> float:
     value = data.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ConfigurationError(f"{where}: '{name}' must be a number of seconds above 0, not {value!r}")
     return float(value)

@@ -111,15 +111,14 @@ class Transcript:
         self.turns[at] = Turn(turn.number, turn.who, f"{turn.text} {text}".strip(), turn.start, end)
         return self.turns[at]
 
-    def merge_late(self, number: int, text: str) -> bool:
-        """A final that came after its turn was answered: keep its text. False if the turn is unknown."""
+    def merge_late(self, number: int, text: str) -> Turn | None:
+        """A final that came after its turn was answered: the turn with its text, or None when there is no
+        such turn or nothing new in it."""
         for i, turn in enumerate(self.turns):
-            if turn.number == number and turn.who == "caller":
-                if turn.text == text:
-                    return False
+            if turn.number == number and turn.who == "caller" and turn.text != text:
                 self.turns[i] = Turn(number, turn.who, text, turn.start, turn.end)
-                return True
-        return False
+                return self.turns[i]
+        return None
 
     def as_json(self, call_sid: str) -> dict[str, Any]:
         """The call record of DESIGN.md; the driver adds ``recording`` and ``events``."""

@@ -157,7 +157,8 @@ class Playback:
         return Cut(tuple(rest))
 
     def _note(self, turn: int, text: str) -> None:
-        self._heard.setdefault(turn, []).append(text)
+        if text:
+            self._heard.setdefault(turn, []).append(text)
 
     def _settle(self, now: float) -> None:
         """A mark says exactly when its clip ended, so the next one plays from now."""

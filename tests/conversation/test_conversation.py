@@ -110,7 +110,10 @@ def test_faults_5_a_late_final_is_merged_and_not_answered_twice() -> None:
     script.wait(1.3)  # no final came: the partial is answered
     assert script.asked()[-1] == Answer("what are your")
     script.replies("We open at eight.", finish=False)
-    script.tell(Transcribed(1, "what are your hours", final=True))
+    effects = script.tell(Transcribed(1, "what are your hours", final=True))
+    assert [effect.turn.text for effect in effects if isinstance(effect, TurnEnded)] == [
+        "what are your hours"
+    ]
     assert len(script.asked()) == 2
     assert script.conversation.transcript.turns[1].text == "what are your hours"
 
@@ -123,7 +126,7 @@ def test_a_late_final_is_answered_while_nothing_has_been_said() -> None:
     script.tell(Transcribed(1, "what are your", final=False))
     script.wait(1.3)
     effects = script.tell(Transcribed(1, "what are your hours", final=True))
-    assert effects[0] == StopReply(3, unheard=True)
+    assert StopReply(3, unheard=True) in effects
     assert script.asked()[-1] == Answer("what are your hours")
 
 
@@ -640,3 +643,18 @@ def test_the_end_of_a_yes_does_not_stop_us_from_saying_what_was_done() -> None:
     script.wait(4)
     assert script.conversation.transcript.turns[-1].heard == "Your order is placed."
     assert len(script.asked()) == 2
+
+
+def test_keys_at_the_beginning_of_our_answer_are_an_answer_of_their_own() -> None:
+    script = Script().greeted()
+    script.says("How much is my bill?")
+    script.wait(0.1)
+    script.replies("Which number is it under?", actions=(Expect(Expecting.DIGITS, "phone", r"\d{7}"),))
+    script.wait(0.2)
+    for digit in "5550163":
+        script.tell(Pressed(digit))
+        script.wait(0.1)
+    assert script.asked()[-1] == Answer("", digits="5550163")
+    caller = [turn for turn in script.conversation.transcript.turns if turn.who == "caller"]
+    assert [turn.text for turn in caller] == ["How much is my bill?", "5550163"]
+    assert caller[-1].end > caller[-1].start

@@ -72,6 +72,8 @@ def test_a_whole_number_of_seconds_will_do() -> None:
         ("", "mine.yaml: expected a mapping"),
         (changed(forced_final_after=...), "mine.yaml: 'forced_final_after' must be .* not None"),
         (changed(keys_end_after=0), "mine.yaml: 'keys_end_after' must be a number of seconds above 0, not 0"),
+        (changed(keys_end_after=float("nan")), "'keys_end_after' must be .* not nan"),
+        (changed(keys_end_after=float("inf")), "'keys_end_after' must be .* not inf"),
         (changed(keys_end_after=-1), "'keys_end_after' must be .* not -1"),
         (changed(keys_end_after="2 s"), "'keys_end_after' must be .* not '2 s'"),
         (changed(keys_end_after=True), "'keys_end_after' must be .* not True"),
