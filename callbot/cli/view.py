@@ -78,8 +78,9 @@ class CallView:
             case Acted(action=Did(tool, _, result, changed)) if changed:
                 self._complete()
                 self._note(now, f"{tool.replace('_', ' ')}: {_short(result)}")
-            case Acted(action=Cited(document)):
-                self._note(now, f"answered from the document {document!r}")
+            case Acted(action=Cited(document, passage)):
+                name = (passage or document).replace("_", " ")
+                self._note(now, f"answered from the document {name!r}")
             case TurnEnded(turn) if turn.who == "caller":
                 self._heard(turn)
             case TurnEnded(turn):
