@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from callbot.agents.brain import Answer, EndCall, Expect, Expecting, HandOff, Nudge, Request, TakeOver
+from callbot.agents.brain import Answer, EndCall, Expect, HandOff, Nudge, Request, TakeOver
 from callbot.conversation import completeness
 from callbot.conversation.completeness import Said
 from callbot.conversation.effects import Phrase
@@ -22,7 +22,6 @@ class CallerTurn:
     started: float
     stopped: float | None = None
     """When they last fell silent; None while they speak."""
-    last_sound: float = 0.0
     text: str = ""
     final: bool = False
     hummed: bool | None = None
@@ -81,7 +80,6 @@ class AgentTurn:
     """A tool of it has changed data: it cannot be taken back."""
     hand_off: HandOff | None = None
     ending: EndCall | None = None
-    expect: Expect = field(default_factory=lambda: Expect(Expecting.ANYTHING))
 
     @property
     def nudge(self) -> bool:
