@@ -10,6 +10,12 @@ from callbot.carriers.twilio.signatures import Signatures
 from callbot.config import Settings
 from callbot.crew import hire
 from callbot.demo import larkfield
+from callbot.detection import Detection
+from callbot.metrics.calls import CallMeter
+from callbot.metrics.exposition import Exposition
+from callbot.metrics.instruments import Metrics
+from callbot.metrics.sampler import Sampler, Sources
+from callbot.providers.inference import InferencePool
 from callbot.reception import Finished, Reception
 from callbot.services import Services
 from callbot.session import Observer
@@ -39,13 +45,46 @@ async def assemble(
         await recorder.start()
         leaving.push_async_callback(recorder.aclose)
         recordings = settings.recordings if settings.record else None
-        reception = Reception(crew.equip, recorder, recordings, observers=observers, finished=finished)
-        leaving.callback(reception.close)
-        yield Services(
+        metrics = Metrics()
+        meter = CallMeter(metrics)
+        reception = Reception(
+            crew.equip, recorder, recordings, observers=(meter.observe, *observers), finished=finished
+        )
+        leaving.push_async_callback(reception.aclose)
+        token = settings.metrics_token
+        services = Services(
+            exposition=Exposition(metrics, token=token.get_secret_value() if token is not None else None),
             settings=settings,
             recorder=recorder,
             reception=reception,
             missing=lambda: (),
             signatures=Signatures.of(settings),
+            numbers=business.numbers,
+            queue=lambda: crew.models.pool.waiting / crew.models.pool.threads,
             titles={agent.name: agent.title for agent in business.agents.values()},
         )
+        sources = watched(services, crew.detection, crew.models.pool)
+        await leaving.enter_async_context(Sampler(metrics, meter, sources).running())
+        yield services
+
+
+def watched(services: Services, detection: Detection, inference: InferencePool) -> Sources:
+    """Where the numbers of a process are."""
+    reception, counts = services.reception, services.counts
+    return Sources(
+        live=lambda: {call_sid: session.pace for call_sid, session in reception.live.items()},
+        past=reception.past,
+        recorder=services.recorder,
+        detection=detection,
+        inference=inference,
+        refused=counts.refused,
+        bad_messages=counts.bad_messages,
+        heard=services.load.heard,
+        admitted=lambda: counts.admitted,
+        resumed=lambda: counts.resumed,
+        lost=lambda: counts.lost,
+        recordings_disabled=lambda: reception.recordings_disabled,
+        seats=lambda: services.seats.total,
+        full=lambda: services.load.full(services.seats.live_calls()) is not None,
+        draining=lambda: services.draining,
+    )

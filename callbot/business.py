@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from callbot.agents import flow_file, knowledge, yaml_source
 from callbot.agents.agent import Agent
@@ -21,7 +22,7 @@ from callbot.agents.tools import Tools
 from callbot.agents.yaml_source import Source, fail, unknown_name
 from callbot.errors import ConfigurationError
 from callbot.providers.ports import Embedder
-from callbot.routing.intake import LanguageRoute, Number
+from callbot.routing.intake import Busy, CallBack, Dial, LanguageRoute, Number, Overflow, Sorry
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ def _numbers(source: Source, agents: frozenset[str]) -> dict[str, Number]:
             for inner, agent in named
             if agent not in agents
         ]
+        problems += _overflow_problems(source, dialled, entry.get("overflow", {}))
         numbers[dialled] = Number(
             dialled=dialled,
             name=entry["name"],
@@ -116,6 +118,38 @@ def _numbers(source: Source, agents: frozenset[str]) -> dict[str, Number]:
                 code: LanguageRoute(route["agent"], tuple(route.get("words", ())))
                 for code, route in by_language.items()
             },
+            overflow=_overflow(entry.get("overflow", {})),
         )
     fail(problems)
     return numbers
+
+
+def _overflow_problems(source: Source, dialled: str, entry: Mapping[str, Any]) -> list[str]:
+    """Of one number's overflow path: what its shape alone does not tell."""
+    place = ("numbers", dialled, "overflow")
+    ways = [way for way in ("dial", "callback", "busy") if entry.get(way)]
+    problems = []
+    if len(ways) > 1:
+        where = source.at((*place, ways[1]))
+        problems.append(f"{where}: a call overflows one way: write {ways[0]} or {ways[1]}")
+    if "busy" in ways and "say" in entry:
+        problems.append(
+            f"{source.at((*place, 'say'))}: a caller who gets the busy tone hears no words: write say or busy"
+        )
+    if "dial" in ways and entry["dial"] in source.data["numbers"]:
+        problems.append(
+            f"{source.at((*place, 'dial'))}: {entry['dial']} is one of the business's own numbers, which "
+            "would ring here again; write one that somebody else answers"
+        )
+    return problems
+
+
+def _overflow(entry: Mapping[str, Any]) -> Overflow:
+    say = entry.get("say")
+    if "dial" in entry:
+        return Dial(entry["dial"], say)
+    if entry.get("callback"):
+        return CallBack(say)
+    if entry.get("busy"):
+        return Busy()
+    return Sorry(say)

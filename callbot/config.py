@@ -57,6 +57,15 @@ class Settings(BaseSettings):
     env: Environment = Field(Environment.DEVELOPMENT, validation_alias="CALLBOT_ENV")
     host: str = Field("127.0.0.1", validation_alias="HOST")
     port: int = Field(8000, ge=0, le=65535, validation_alias="PORT")
+    web_concurrency: int = Field(1, ge=1, le=64, validation_alias="WEB_CONCURRENCY")
+    workers: int = Field(
+        default_factory=lambda fields: fields["web_concurrency"],
+        ge=1,
+        le=64,
+        examples=["2"],
+        validation_alias="CALLBOT_WORKERS",
+    )
+    max_calls: int = Field(100, ge=1, le=10_000, validation_alias="CALLBOT_MAX_CALLS")
     public_url: str | None = Field(None, validation_alias="PUBLIC_URL")
 
     twilio_account_sid: str | None = Field(None, validation_alias="TWILIO_ACCOUNT_SID")
@@ -71,8 +80,11 @@ class Settings(BaseSettings):
     )
     company: Path | None = Field(None, validation_alias="CALLBOT_COMPANY")
     stt: str = Field("auto", validation_alias="CALLBOT_STT")
+    whisper: Path | None = Field(None, validation_alias="CALLBOT_WHISPER")
     record: bool = Field(True, validation_alias="CALLBOT_RECORD")
     max_call_seconds: int = Field(3600, ge=10, le=86_400, validation_alias="CALLBOT_MAX_CALL_SECONDS")
+
+    metrics_token: SecretStr | None = Field(None, min_length=16, validation_alias="CALLBOT_METRICS_TOKEN")
 
     log_level: LogLevel = Field(LogLevel.INFO, validation_alias="LOG_LEVEL")
     log_format: LogFormat = Field(LogFormat.CONSOLE, validation_alias="LOG_FORMAT")
@@ -92,7 +104,7 @@ class Settings(BaseSettings):
 
     def secrets(self) -> Iterator[str]:
         """The values that no log line may hold."""
-        for secret in (self.twilio_auth_token, self.twilio_signing_key):
+        for secret in (self.twilio_auth_token, self.twilio_signing_key, self.metrics_token):
             if secret is not None:
                 yield secret.get_secret_value()
         if password := make_url(self.database_url).password:
@@ -150,6 +162,13 @@ class Settings(BaseSettings):
             raise ValueError("is not a folder. Write the path of your company's data, or nothing")
         return value
 
+    @field_validator("whisper")
+    @classmethod
+    def _is_a_models_folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError("is not a folder. Write the path of a Whisper model for CTranslate2, or nothing")
+        return value
+
     @model_validator(mode="after")
     def _groups_are_whole(self) -> Self:
         _all_or_none(PUBLIC_URL=self.public_url, TWILIO_AUTH_TOKEN=self.twilio_auth_token)
@@ -178,6 +197,7 @@ class Settings(BaseSettings):
         for name, secret in (
             ("TWILIO_AUTH_TOKEN", self.twilio_auth_token),
             ("TWILIO_SIGNING_KEY", self.twilio_signing_key),
+            ("CALLBOT_METRICS_TOKEN", self.metrics_token),
         ):
             if secret is not None and _is_placeholder(secret.get_secret_value()):
                 raise ValueError(
@@ -220,7 +240,8 @@ def _lines(error: ValidationError) -> Iterator[str]:
         if fault["type"] == "value_error":
             yield f"{shown} {message}."
         else:
-            default = Settings.model_fields[names()[name]].get_default()
+            field = Settings.model_fields[names()[name]]
+            default = field.examples[0] if field.examples else field.get_default()
             yield f"{shown} cannot be used: {message[0].lower()}{message[1:]}. For example {name}={default}."
 
 

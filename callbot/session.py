@@ -1,11 +1,12 @@
 """The driver: runs one call. Feeds the conversation what happens, performs what it decides.
 
-One loop, ``_converse``, changes the conversation; everyone else posts to its inbox. The receive path
-(``received``) never waits. A reply is one child task; barge-in cancels it, and by then the
-conversation has retired its clips.
+One function, ``_take``, changes the conversation; everyone posts to its inbox, which is emptied at once:
+between a frame of the caller's and what it leads to there is no task switch, and nothing that waits.
+A reply is one child task; barge-in cancels it, and by then the conversation has retired its clips.
 """
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
@@ -46,18 +47,20 @@ from callbot.conversation.events import (
     Spoke,
 )
 from callbot.conversation.rules import TurnRules
+from callbot.detection import Detection
 from callbot.errors import ProviderError
 from callbot.media_stream import messages
 from callbot.media_stream.messages import Dtmf, Mark, Media
 from callbot.media_stream.pace import Pace, Verdict
-from callbot.media_stream.vad import VoiceActivity
-from callbot.providers.ports import SpeechDetector, SpeechToText, TextToSpeech
+from callbot.providers.ports import SpeechToText, TextToSpeech
 from callbot.speaking import speak
 
-PREROLL_FRAMES: Final = 15
-"""300 ms kept from before speech was noticed, so that no word loses its beginning."""
-
-INBOX: Final = 10_000
+PREROLL: Final = 2_400
+"""Bytes, 300 ms, kept from before speech was noticed, so that no word loses its beginning."""
+PIECE: Final = 480
+"""Bytes, 60 ms: what the recogniser is given at a time, so that it is not woken for every frame."""
+CLOCK_STEP: Final = 0.002
+"""A timer may fire so much early."""
 
 log = structlog.get_logger()
 
@@ -70,8 +73,8 @@ class Line(Protocol):
 
     stream_sid: str
 
-    def send(self, message: str) -> None:
-        """Queue one message; never waits."""
+    def send(self, message: bytes) -> None:
+        """Send one text message, in order; never waits."""
 
     def hang_up(self) -> None:
         """Close the stream once everything queued is sent."""
@@ -90,7 +93,7 @@ class Equipment:
     """What a call needs of its process. Everything heavy in it is loaded and shared."""
 
     rules: TurnRules
-    detector: SpeechDetector
+    detection: Detection
     ears: Callable[[], SpeechToText]
     brain: Callable[[str], Brain]
     voices: Mapping[str, TextToSpeech]
@@ -129,9 +132,14 @@ class Session:
         self._observers = observers
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
-        self._inbox: asyncio.Queue[Event] = asyncio.Queue(INBOX)
-        self._activity = VoiceActivity()
-        self._preroll: deque[bytes] = deque(maxlen=PREROLL_FRAMES)
+        self._inbox: deque[Event] = deque()
+        self._taking = True  # until ``run``: what comes before it waits
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._speech = equipment.detection.join(self._post)
+        self._preroll = bytearray()
+        self._piece = bytearray()
         self._hearing = False
         self._ears = equipment.ears()
         self._brains: dict[str, Brain] = {}
@@ -150,49 +158,59 @@ class Session:
 
     def received(self, message: Media | Dtmf | Mark) -> None:
         """A message of the stream, in the order of the wire."""
-        match message:
-            case Media():
-                self._frame(message)
-            case Mark(name=name):
-                self._inbox.put_nowait(Marked(name))
-            case Dtmf(digit=digit):
-                self._inbox.put_nowait(Pressed(digit))
+        if isinstance(message, Media):
+            self._frame(message)
+        elif isinstance(message, Mark):
+            self._post(Marked(message.name))
+        else:
+            self._post(Pressed(message.digit))
 
     def hung_up(self, by: EndedBy) -> None:
         """The line is gone."""
-        self._inbox.put_nowait(HungUp(by))
+        self._post(HungUp(by))
 
     def _frame(self, frame: Media) -> None:
-        audio, now = frame.payload, self.now
-        verdict = self.pace.judge(frame.chunk, len(audio) / 8000, now)
-        if verdict is Verdict.HANG_UP:
-            return self.hung_up(EndedBy.SYSTEM)
+        audio, at_ms = frame.payload, frame.timestamp_ms
+        now = self._loop.time() - self._started
+        verdict = self.pace.judge(frame.chunk, len(audio) / 8000, now, at_ms / 1000)
         if verdict is not Verdict.TAKE:
-            return None
-        at = min(max(frame.timestamp_ms / 1000, 0.0), now)
+            if verdict is Verdict.HANG_UP:
+                self.hung_up(EndedBy.SYSTEM)
+            return
+        if not 0 <= at_ms <= now * 1000:  # the carrier's clock is never ahead of ours by itself
+            at_ms = max(0, min(at_ms, round(now * 1000)))
         if self._recording is not None:
-            self._recording.caller(round(at * 1000), audio)
+            self._recording.caller(at_ms, audio)
         if self._hearing:
-            self._ears.send(audio)
+            self._piece += audio
+            if len(self._piece) >= PIECE:
+                self._hear()
         else:
-            self._preroll.append(audio)
-        for chunk in self._activity.feed(audio, at):
-            probability, self._activity.state = self._equipment.detector.run(
-                chunk[None], self._activity.state
-            )
-            for activity in self._activity.decide(float(probability[0]), chunk):
-                self._inbox.put_nowait(activity)
-        return None
+            self._preroll += audio
+            if len(self._preroll) > PREROLL:
+                del self._preroll[:-PREROLL]
+        self._speech.feed(audio, at_ms / 1000)
+
+    def _hear(self) -> None:
+        self._ears.send(bytes(self._piece))
+        self._piece.clear()
 
     # --- the tasks -------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Until the call has ended. Nothing that it started outlives it."""
-        async with asyncio.TaskGroup() as tasks:
-            listening = tasks.create_task(self._listen(), name="listen")
+        self._context = contextvars.copy_context()
+        async with asyncio.TaskGroup() as self._tasks:
+            listening = self._tasks.create_task(self._listen(), name="listen")
             try:
-                await self._converse(tasks)
+                self._inbox.appendleft(CallStarted(self._equipment.first_agent, self._equipment.language))
+                self._take_all()
+                await self._over
             finally:
+                self._taking = True
+                self._speech.leave()
+                if self._timer is not None:
+                    self._timer.cancel()
                 if self._reply is not None:
                     self._reply.cancel()
                 await self._ears.aclose()
@@ -207,40 +225,70 @@ class Session:
                 if language and language != self.conversation.language:
                     agent = self._equipment.speakers.get(language)
                     if agent is not None:
-                        await self._inbox.put(LanguageHeard(language, agent))
-                await self._inbox.put(transcribed)
+                        self._post(LanguageHeard(language, agent))
+                self._post(transcribed)
         except ProviderError as error:
             log.error("the recogniser failed", reason=str(error))
 
-    async def _converse(self, tasks: asyncio.TaskGroup) -> None:
-        equipment = self._equipment
-        self._take(CallStarted(equipment.first_agent, equipment.language), tasks)
-        while not self.conversation.ended:
-            self._take(await self._next_event(), tasks)
+    # --- the inbox -------------------------------------------------------------------------------
 
-    async def _next_event(self) -> Event:
-        deadline = self.conversation.deadline
-        if deadline is None:
-            return await self._inbox.get()
+    def _post(self, event: Event) -> None:
+        self._inbox.append(event)
+        if not self._taking:
+            self._take_all()
+
+    def _take_all(self, *, at_least: float = 0.0) -> None:
+        """Everything in the inbox, and what is posted meanwhile. A bug ends this call, by ``run``."""
+        self._taking = True
         try:
-            async with asyncio.timeout_at(self._started + deadline):
-                return await self._inbox.get()
-        except TimeoutError:
-            return DeadlinePassed()
+            while self._inbox:
+                self._take(self._inbox.popleft(), max(self.now, at_least))
+        except Exception as error:
+            if not self._over.done():
+                self._over.set_exception(error)
+            return
+        if self.conversation.ended:
+            if not self._over.done():
+                self._over.set_result(None)
+            return
+        self._taking = False
+        self._wait()
 
-    def _take(self, event: Event, tasks: asyncio.TaskGroup) -> None:
-        now = self.now
+    def _take(self, event: Event, now: float) -> None:
         self.events += 1
         self._tell(now, event)
         for effect in self.conversation.handle(event, now):
             self._tell(now, effect)
-            self._perform(effect, now, tasks)
+            self._perform(effect, now)
+
+    def _wait(self) -> None:
+        """See that ``DeadlinePassed`` comes. A timer that would be early is left to find that out."""
+        deadline = self.conversation.deadline
+        if deadline is None:
+            return
+        at = self._started + deadline
+        if self._timer is not None:
+            if self._timer_at <= at:
+                return
+            self._timer.cancel()
+        self._timer, self._timer_at = self._loop.call_at(at, self._due), at
+
+    def _due(self) -> None:
+        self._timer = None
+        deadline = self.conversation.deadline
+        if self._taking or deadline is None:
+            return
+        if self.now >= deadline - CLOCK_STEP:
+            self._inbox.append(DeadlinePassed())
+            self._take_all(at_least=deadline)
+        else:
+            self._wait()
 
     def _tell(self, now: float, news: Event | Effect) -> None:
         for observer in self._observers:
             observer(self.call.sid, now, news)
 
-    def _perform(self, effect: Effect, now: float, tasks: asyncio.TaskGroup) -> None:
+    def _perform(self, effect: Effect, now: float) -> None:
         line = self._line
         match effect:
             case SendAudio(audio, mark, plays_at):
@@ -255,15 +303,20 @@ class Session:
             case StartHearing(utterance):
                 self._hearing = True
                 self._ears.start(utterance)
-                while self._preroll:
-                    self._ears.send(self._preroll.popleft())
+                self._piece += self._preroll
+                self._preroll.clear()
+                self._hear()
             case FlushHearing():
+                self._hear()
                 self._ears.flush()
             case StopHearing():
                 self._hearing = False
+                self._piece.clear()
             case StartReply():
                 answer = self._answer(effect, after=self._reply)
-                self._reply = tasks.create_task(answer, name=f"reply {effect.turn}")
+                self._reply = self._tasks.create_task(
+                    answer, name=f"reply {effect.turn}", context=self._context
+                )
                 self._replying = effect.agent
             case StopReply(unheard=unheard):
                 if self._reply is not None:
@@ -289,12 +342,12 @@ class Session:
                 await self._think(turn, asked.agent, asked.request)
         except ProviderError as error:
             log.error("a reply failed", turn=turn, reason=str(error))
-            await self._inbox.put(ReplyFailed(turn, str(error)))
+            self._post(ReplyFailed(turn, str(error)))
         except Exception:  # a bug in an agent must not end its caller's call: apologise, and go on
             log.exception("a reply broke", turn=turn)
-            await self._inbox.put(ReplyFailed(turn, "internal error"))
+            self._post(ReplyFailed(turn, "internal error"))
         else:
-            await self._inbox.put(ReplyFinished(turn))
+            self._post(ReplyFinished(turn))
 
     async def _think(self, turn: int, agent: str, request: Request) -> None:
         if agent not in self._brains:
@@ -308,14 +361,14 @@ class Session:
                 if isinstance(action, Say):
                     await self._say(turn, agent, action.text, fixed=action.fixed)
                 else:
-                    await self._inbox.put(Acted(turn, action))
+                    self._post(Acted(turn, action))
 
     async def _say(self, turn: int, agent: str, sentence: str, *, fixed: bool) -> None:
-        await self._inbox.put(Meant(turn, sentence))
+        self._post(Meant(turn, sentence))
         voices = self._equipment.fixed_voices if fixed else self._equipment.voices
         breath, self._spoken = turn == self._spoken, turn
         async for clip in speak(voices[agent], turn, sentence, breath=breath):
-            await self._inbox.put(Spoke(turn, clip))
+            self._post(Spoke(turn, clip))
 
     def _phrase(self, phrase: Phrase) -> str:
         phrases = self._equipment.phrases

@@ -53,7 +53,7 @@ def services_with(
                 missing=missing,
             )
         finally:
-            reception.close()
+            await reception.aclose()
             await recorder.aclose()
 
     return services

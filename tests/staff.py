@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from callbot.agents.brain import Action, Brain, History, Request
 from callbot.conversation.effects import Phrase
+from callbot.detection import Detection
 from callbot.providers.ports import SpeechToText, TextToSpeech
 from callbot.session import Equipment
 from tests.conversation.script import RULES
@@ -61,7 +62,7 @@ def equipment(
 ) -> Equipment:
     return Equipment(
         rules=RULES,
-        detector=LevelDetector(),
+        detection=Detection(LevelDetector()),
         ears=ears,
         brain=lambda agent: brains[agent],
         voices=dict.fromkeys(brains, voice),

@@ -1,10 +1,7 @@
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from starlette.testclient import TestClient
-from starlette.websockets import WebSocket
 
 from callbot.app import create_app
 from tests.serving import services_with, settings_in
@@ -33,20 +30,6 @@ def test_not_ready_while_draining(tmp_path: Path) -> None:
         ready = client.get("/readyz")
         assert ready.status_code == 503
         assert "draining" in ready.json()["reasons"][0]
-
-
-def test_the_media_socket_is_the_carriers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def media_endpoint(websocket: WebSocket) -> None:
-        await websocket.accept()
-        await websocket.send_text(websocket.url.path)
-        await websocket.close()
-
-    module = ModuleType("callbot.carriers.twilio.media")
-    module.media_endpoint = media_endpoint  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    app = create_app(settings_in(tmp_path), services=services_with())
-    with TestClient(app) as client, client.websocket_connect("/twilio/media") as socket:
-        assert socket.receive_text() == "/twilio/media"
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/twilio", "/twilio/voice/", "/twilio/media"])

@@ -51,7 +51,7 @@ async def test_a_process_takes_a_call_and_keeps_what_was_said(tmp_path: Path) ->
         loading=told.append,
     )
     async with assembled as services:
-        assert services.why_not_ready() == ()
+        assert services.why_not_ready(0.0) == ()
         assert services.titles == {"desk": "Ada", "broken": "Bob"}
         assert services.settings.data == tmp_path
         await greeted(services)

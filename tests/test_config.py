@@ -56,6 +56,12 @@ def test_the_data_folder_moves_the_database_with_it() -> None:
     assert load(None, data=Path("/srv/data")).database_url == "sqlite+aiosqlite:////srv/data/callbot.db"
 
 
+def test_hosting_platforms_say_how_many_workers_and_our_own_setting_wins(tmp_path: Path) -> None:
+    assert load(None).workers == 1
+    assert load(env(tmp_path, "WEB_CONCURRENCY=3")).workers == 3
+    assert load(env(tmp_path, "WEB_CONCURRENCY=3", "CALLBOT_WORKERS=2")).workers == 2
+
+
 def test_secrets_do_not_show_when_settings_are_printed() -> None:
     settings = load(None, public_url="https://bot.example.com", twilio_auth_token=TOKEN)
     assert TOKEN not in repr(settings)
@@ -87,6 +93,10 @@ def test_half_a_group_refuses_to_start_and_names_the_other_half(
     [
         ("PORT=eight", "PORT=eight cannot be used"),
         ("PORT=70000", "For example PORT=8000"),
+        ("CALLBOT_WORKERS=0", "For example CALLBOT_WORKERS=2"),
+        ("CALLBOT_WORKERS=two", "CALLBOT_WORKERS=two cannot be used"),
+        ("WEB_CONCURRENCY=0", "WEB_CONCURRENCY=0 cannot be used"),
+        ("CALLBOT_MAX_CALLS=0", "For example CALLBOT_MAX_CALLS=100"),
         ("CALLBOT_MAX_CALL_SECONDS=1", "greater than or equal to 10"),
         ("CALLBOT_RECORD=perhaps", "CALLBOT_RECORD=perhaps cannot be used"),
         ("CALLBOT_ENV=staging", "'development' or 'production'"),
@@ -94,6 +104,7 @@ def test_half_a_group_refuses_to_start_and_names_the_other_half(
         ("LOG_FORMAT=xml", "'console' or 'json'"),
         ("TWILIO_ACCOUNT_SID=SK12", "AC and 32 hexadecimal digits"),
         ("CALLBOT_COMPANY=/no/such/folder", "is not a folder"),
+        ("CALLBOT_WHISPER=/no/such/folder", "is not a folder. Write the path of a Whisper model"),
         ("PUBLIC_URL=bot.example.com", "is not a web address"),
         ("PUBLIC_URL=ftp://bot.example.com", "is not a web address"),
         ("PUBLIC_URL=https://", "is not a web address"),

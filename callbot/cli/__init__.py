@@ -1,10 +1,11 @@
-"""The commands: ``callbot call``, ``serve``, ``simulate``, ``doctor``."""
+"""The commands: ``callbot call``, ``serve``, ``simulate``, ``doctor``, ``bench``."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from callbot.cli.bench import bench
 from callbot.errors import ConfigurationError, ModelMissing
 
 app = typer.Typer(
@@ -14,6 +15,7 @@ app = typer.Typer(
     help="A phone agent that hears, thinks and speaks into the live call.",
     pretty_exceptions_enable=False,
 )
+app.add_typer(bench)
 
 Audio = Annotated[
     Path,
@@ -41,11 +43,16 @@ def call(
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [HOST, else 127.0.0.1].")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on [PORT, else 8000].")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Processes that share the calls [CALLBOT_WORKERS, or 1]."),
+    ] = None,
+    services: Annotated[str, typer.Option(hidden=True)] = "callbot.assembly:assemble",
 ) -> None:
     """Serve calls: the Twilio webhooks and the media socket."""
     from callbot.cli.serve import serve as run
 
-    raise typer.Exit(run(host=host, port=port))
+    raise typer.Exit(run(host=host, port=port, workers=workers, services=services))
 
 
 @app.command()

@@ -8,6 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from callbot.config import load
+from callbot.errors import ConfigurationError
+from callbot.providers.stt.whisper_files import check_folder
 
 _PACKAGES = {
     "hears English": ("moonshine_voice", "local"),
@@ -34,6 +36,13 @@ def doctor() -> int:
         else:
             missing |= extra == "local"
             table.add_row("[yellow]--[/yellow]", what, rf"not installed: pip install 'callbot\[{extra}]'")
+    if settings.whisper is not None:
+        try:
+            mark, whisper = "[green]ok[/green]", str(check_folder(settings.whisper))
+        except ConfigurationError as error:
+            missing = True
+            mark, whisper = "[yellow]--[/yellow]", str(error)
+        table.add_row(mark, "Whisper model", Text(whisper))
     if settings.public_url is not None:
         table.add_row("[green]ok[/green]", "Twilio", f"webhooks at {settings.public_url}/twilio/voice")
     else:

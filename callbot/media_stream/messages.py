@@ -14,6 +14,8 @@ from callbot.errors import BadMessage
 
 LARGEST_MESSAGE: Final = 64 * 1024
 
+_KEYS: Final = frozenset("0123456789*#ABCD")
+
 
 @dataclass(frozen=True, slots=True)
 class Connected:
@@ -146,12 +148,12 @@ _decoder = msgspec.json.Decoder(_Media | _Mark | _Dtmf | _Start | _Stop | _Conne
 _encoder = msgspec.json.Encoder()
 
 
-def decode(frame: str | bytes | None) -> Message:
-    """One text frame to a message. ``None`` and ``bytes`` stand for a binary frame.
+def decode(frame: str | bytes | memoryview | None) -> Message:
+    """One text frame (UTF-8) to a message. ``None`` stands for a binary frame.
 
     Raises ``BadMessage`` whose ``kind`` is ``binary``, ``oversize``, ``json``, ``base64`` or ``shape``.
     """
-    if not isinstance(frame, str):
+    if frame is None:
         raise BadMessage("binary", "media streams speak text frames")
     if len(frame) > LARGEST_MESSAGE:
         raise BadMessage("oversize", f"{len(frame)} characters")
@@ -164,40 +166,40 @@ def decode(frame: str | bytes | None) -> Message:
         raise BadMessage("json", str(error)) from None
     except RecursionError:
         raise BadMessage("json", "nested too deeply") from None
+    if type(wire) is _Media:  # all but a few of a call's messages
+        media = wire.media
+        return Media(wire.stream_sid, wire.sequence_number, media.chunk, media.timestamp, media.payload)
     return _from_wire(wire)
 
 
-def _from_wire(wire: _Media | _Mark | _Dtmf | _Start | _Stop | _Connected) -> Message:
+def _from_wire(wire: _Wire) -> Message:
     match wire:
-        case _Media():
-            body = wire.media
-            return Media(wire.stream_sid, wire.sequence_number, body.chunk, body.timestamp, body.payload)
         case _Mark():
             return Mark(wire.stream_sid, wire.mark.name, wire.sequence_number)
         case _Dtmf():
-            if wire.dtmf.digit not in set("0123456789*#ABCD"):
+            if wire.dtmf.digit not in _KEYS:
                 raise BadMessage("shape", "dtmf.digit is not a key of a telephone")
             return Dtmf(wire.stream_sid, wire.dtmf.digit, wire.sequence_number)
         case _Start():
-            body_ = wire.start
-            form = body_.media_format
+            body = wire.start
+            form = body.media_format
             return Start(
                 stream_sid=wire.stream_sid,
-                call_sid=body_.call_sid,
-                account_sid=body_.account_sid,
+                call_sid=body.call_sid,
+                account_sid=body.account_sid,
                 encoding=form.encoding,
                 sample_rate=form.sample_rate,
                 channels=form.channels,
-                parameters=body_.custom_parameters,
+                parameters=body.custom_parameters,
                 sequence=wire.sequence_number,
             )
         case _Stop():
             return Stop(wire.stream_sid, wire.stop.call_sid, wire.sequence_number)
-        case _Connected():
+        case _:
             return Connected()
 
 
-# --- to the carrier ------------------------------------------------------------------------------
+# --- to the carrier: a text frame each, UTF-8 ---------------------------------------------------
 
 
 class _OutMedia(msgspec.Struct):
@@ -211,16 +213,16 @@ class _OutMessage(msgspec.Struct, rename="camel", omit_defaults=True):
     mark: _MarkBody | None = None
 
 
-def media(stream_sid: str, audio: bytes) -> str:
+def media(stream_sid: str, audio: bytes) -> bytes:
     """Append mu-law to what the carrier plays."""
-    return _encoder.encode(_OutMessage("media", stream_sid, media=_OutMedia(audio))).decode()
+    return _encoder.encode(_OutMessage("media", stream_sid, media=_OutMedia(audio)))
 
 
-def mark(stream_sid: str, name: str) -> str:
+def mark(stream_sid: str, name: str) -> bytes:
     """Ask for a receipt once everything sent so far has played."""
-    return _encoder.encode(_OutMessage("mark", stream_sid, mark=_MarkBody(name))).decode()
+    return _encoder.encode(_OutMessage("mark", stream_sid, mark=_MarkBody(name)))
 
 
-def clear(stream_sid: str) -> str:
+def clear(stream_sid: str) -> bytes:
     """Drop what has not played; the carrier returns all pending marks at once."""
-    return _encoder.encode(_OutMessage("clear", stream_sid)).decode()
+    return _encoder.encode(_OutMessage("clear", stream_sid))

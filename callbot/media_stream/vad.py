@@ -5,20 +5,24 @@ takes a batch, so one inference can serve many calls: ``feed`` returns the chunk
 anyone runs them, ``decide`` takes the probabilities back.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from callbot.media_stream.audio import RATE, samples
-from callbot.media_stream.hum import is_hum
+from callbot.media_stream.audio import RATE, SILENCE, samples
+from callbot.media_stream.gate import Gate, loudness
+from callbot.media_stream.hum import is_hum, is_open
 
 CHUNK: Final = 256
 CONTEXT: Final = 32
 CHUNK_SECONDS: Final = CHUNK / RATE
-_RECENT: Final = 2048
+REPLAYED: Final = 6
+"""Chunks (about 200 ms) before a sound that the detector hears after all."""
+_RECENT: Final = 5
 _TAIL: Final = 0.06
 """The detector calls it speech for a while after the sound has ended: 55 to 145 ms, the median being 91,
 measured against the energy of 126 recorded utterances. The least of it is taken off."""
@@ -33,7 +37,8 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechHeld:
-    """The caller has been speaking for ``seconds``; ``hum`` when it sounds like a closed mouth."""
+    """The caller has been speaking for ``seconds``; ``hum`` while the mouth has stayed closed. It is told at
+    set times, and as soon as the mouth is open."""
 
     at: float
     seconds: float
@@ -46,6 +51,8 @@ class SpeechStopped:
 
     at: float
 
+
+_LINEAR: Final = samples(bytes(range(256)))
 
 Activity = SpeechStarted | SpeechHeld | SpeechStopped
 
@@ -60,6 +67,8 @@ class SmootherRules:
     stop_chunks: int = 3
     held_chunks: tuple[int, ...] = (5, 10, 19, 31)
     """After so many chunks of speech ``SpeechHeld`` is told: 160 ms, 320 ms, 608 ms, about 1 s."""
+    open_chunks: tuple[int, ...] = (2, 3, 4, 6, 7, 8, 9)
+    """After so many it is told if the mouth is open: a doubt is no news. 64 ms to 288 ms."""
 
 
 class Smoother:
@@ -72,16 +81,22 @@ class Smoother:
         self._onset = 0.0
         self._last_speech = 0.0
         self._chunks = 0
+        self._opened = False
 
     @property
     def speaking(self) -> bool:
         return self._speaking
 
     def decide(
-        self, probability: float, ends_at: float, *, hum: Callable[[], bool] = lambda: False
+        self,
+        probability: float,
+        ends_at: float,
+        *,
+        hum: Callable[[], bool] = lambda: False,
+        opened: Callable[[], bool] = lambda: False,
     ) -> list[Activity]:
-        """``ends_at`` is the media time at which the chunk ends. ``hum`` judges the last 160 ms; it is
-        asked only when that is told."""
+        """``ends_at`` is the media time at which the chunk ends. ``hum`` and ``opened`` (``is_hum`` and
+        ``is_open``) judge the last 160 ms; they are asked only when it matters."""
         rules = self._rules
         if not self._speaking:
             if probability < rules.start_above:
@@ -93,8 +108,8 @@ class Smoother:
             if self._run < rules.start_chunks:
                 return []
             self._speaking, self._chunks, self._last_speech = True, self._run, ends_at
-            self._run = 0
-            return [SpeechStarted(self._onset)]
+            self._run, self._opened = 0, False
+            return [SpeechStarted(self._onset), *self._held(ends_at, hum, opened)]
         self._chunks += 1
         if probability >= rules.stop_below:
             self._run = 0
@@ -104,44 +119,85 @@ class Smoother:
             if self._run >= rules.stop_chunks:
                 self._speaking, self._run = False, 0
                 return [SpeechStopped(max(self._onset, self._last_speech - _TAIL))]
-        if self._chunks in rules.held_chunks and self._run == 0:
-            return [SpeechHeld(ends_at, self._chunks * CHUNK_SECONDS, hum())]
-        return []
+        return self._held(ends_at, hum, opened) if self._run == 0 else []
+
+    def _held(self, ends_at: float, hum: Callable[[], bool], opened: Callable[[], bool]) -> list[Activity]:
+        """A mouth that was open once has not hummed, whatever it does later."""
+        told = self._chunks in self._rules.held_chunks
+        if not self._opened:
+            if told:
+                self._opened = not hum()
+            elif self._chunks in self._rules.open_chunks:
+                told = self._opened = opened()
+        return [SpeechHeld(ends_at, self._chunks * CHUNK_SECONDS, not self._opened)] if told else []
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What the detector is asked about: mu-law, ``CONTEXT`` samples of what came before and ``CHUNK`` new
+    ones, which end at ``ends_at`` on the media clock."""
+
+    audio: bytes
+    ends_at: float
+
+
+def samples_of(chunks: Sequence[Chunk]) -> NDArray[np.float32]:
+    """Float32 [len(chunks), CONTEXT + CHUNK] within -1..1."""
+    return _LINEAR[np.frombuffer(b"".join([chunk.audio for chunk in chunks]), np.uint8)].reshape(
+        len(chunks), CONTEXT + CHUNK
+    )
 
 
 class VoiceActivity:
-    """One call's side of speech detection: cuts frames into chunks, keeps the detector's state."""
+    """One call's side of speech detection: cuts frames into chunks, and says which of them the detector
+    should hear; takes its probabilities back, in the same order."""
 
     def __init__(self, rules: SmootherRules | None = None) -> None:
-        self._rules = rules or SmootherRules()
-        self._smoother = Smoother(self._rules)
-        self._pending = np.zeros(0, np.float32)
-        self._recent = np.zeros(_RECENT, np.float32)
-        self._context = np.zeros(CONTEXT, np.float32)
+        self._smoother = Smoother(rules or SmootherRules())
+        self._gate = Gate()
+        self._pending = bytearray()
+        self._before = SILENCE * CONTEXT
         self._ends_at = 0.0
-        self.state = np.zeros((2, 1, 128), np.float32)
+        self._unheard: deque[Chunk] = deque(maxlen=REPLAYED)
+        self._recent: deque[bytes] = deque(maxlen=_RECENT)
 
     @property
     def speaking(self) -> bool:
         return self._smoother.speaking
 
-    def feed(self, audio: bytes, starts_at: float) -> list[NDArray[np.float32]]:
-        """Mu-law of any length that begins at ``starts_at`` on the media clock: the float32 [288]
-        chunks that are due, oldest first. ``decide`` must be called for each before the next feed."""
-        if self._pending.size == 0:
+    def feed(self, audio: bytes, starts_at: float) -> Sequence[Chunk]:
+        """Mu-law of any length that begins at ``starts_at`` on the media clock: the chunks that are due,
+        oldest first. ``decide`` must be called for each, in order, some time later."""
+        pending = self._pending
+        if not pending:
             self._ends_at = starts_at
-        self._pending = np.concatenate((self._pending, samples(audio)))
-        chunks = []
-        while self._pending.size >= CHUNK:
-            new, self._pending = self._pending[:CHUNK], self._pending[CHUNK:]
-            chunks.append(np.concatenate((self._context, new)))
-            self._context = new[-CONTEXT:]
-        return chunks
+        pending += audio
+        if len(pending) < CHUNK:
+            return ()
+        due: list[Chunk] = []
+        while len(pending) >= CHUNK:
+            new = bytes(pending[:CHUNK])
+            del pending[:CHUNK]
+            self._ends_at += CHUNK_SECONDS
+            self._pass(Chunk(self._before + new, self._ends_at), loudness(new), due)
+            self._before = new[-CONTEXT:]
+        return due
 
-    def decide(self, probability: float, chunk: NDArray[np.float32]) -> list[Activity]:
+    def _pass(self, chunk: Chunk, level: float, due: list[Chunk]) -> None:
+        if self._gate.opens(level, speaking=self._smoother.speaking):
+            due += self._unheard
+            self._unheard.clear()
+            due.append(chunk)
+        else:
+            self._unheard.append(chunk)
+
+    def decide(self, probability: float, chunk: Chunk) -> list[Activity]:
         """What the detector's probability for the oldest chunk not yet decided means."""
-        self._ends_at += CHUNK_SECONDS
-        self._recent = np.concatenate((self._recent[CHUNK:], chunk[CONTEXT:]))
-        return self._smoother.decide(
-            probability, self._ends_at, hum=lambda: bool(is_hum(self._recent[-5 * CHUNK :]))
-        )
+        self._recent.append(chunk.audio[CONTEXT:])
+        return self._smoother.decide(probability, chunk.ends_at, hum=self._hums, opened=self._opens)
+
+    def _hums(self) -> bool:
+        return is_hum(samples(b"".join(self._recent)))
+
+    def _opens(self) -> bool:
+        return is_open(samples(b"".join(self._recent)))

@@ -18,6 +18,8 @@ class InferencePool:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
+        self.running = 0
+        """Jobs that a thread works on now."""
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="inference")
         self._lock = threading.Lock()
         self._closed = False
@@ -39,6 +41,11 @@ class InferencePool:
             self._threads.submit(self._work)
         return future
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that no thread has taken yet."""
+        return len(self._urgent) + len(self._ordinary)
+
     def close(self) -> None:
         """Cancels what has not begun, and waits for what has."""
         with self._lock:
@@ -58,11 +65,13 @@ class InferencePool:
                 else:
                     return
                 self._room_for_ordinary -= room
+                self.running += 1
             try:
                 _run(*job)
             finally:
                 with self._lock:
                     self._room_for_ordinary += room
+                    self.running -= 1
 
 
 def _run(future: Future[Any], work: Callable[[], Any]) -> None:

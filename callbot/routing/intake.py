@@ -1,4 +1,5 @@
-"""Who answers: the first agent, from the number dialled and, where the number says so, the first words."""
+"""Who answers: the first agent, from the number dialled and, where the number says so, the first words.
+And what becomes of a call that cannot be taken now."""
 
 import re
 import unicodedata
@@ -15,6 +16,37 @@ class LanguageRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class Dial:
+    """Put the caller through to ``number`` (E.164), after saying ``say``."""
+
+    number: str
+    say: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallBack:
+    """Say that we will call back, and store that this was promised."""
+
+    say: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """The busy tone; the call is never answered and costs nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sorry:
+    """Say so, and hang up."""
+
+    say: str | None = None
+
+
+Overflow = Dial | CallBack | Busy | Sorry
+"""What becomes of a call when every worker has enough."""
+
+
+@dataclass(frozen=True, slots=True)
 class Number:
     """A number of the business. ``languages`` are those that callers of it may speak, the first one
     spoken until we know better; ``by_words`` maps an agent to phrases that ask for it."""
@@ -25,6 +57,7 @@ class Number:
     languages: tuple[str, ...] = ("en",)
     by_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     by_language: Mapping[str, LanguageRoute] = field(default_factory=dict)
+    overflow: Overflow = Sorry()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ log's entries go first, then handoffs; calls and turns are few and small, and ar
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Sequence
 from contextlib import closing
@@ -34,6 +35,8 @@ from callbot.store.statements import TABLES, row, upsert
 
 CAPACITY: Final = 10_000
 BATCH: Final = 200
+GATHER: Final = 0.2
+"""Seconds that a record may wait for others: a transaction costs far more than a row in it."""
 PATIENCE: Final = 10.0
 """Seconds of trying again before records go to the spool."""
 PROBE_EVERY: Final = 5.0
@@ -82,6 +85,7 @@ class Recorder:
         self._probe_every = probe_every
         self._queues: dict[_Rank, deque[Record]] = {rank: deque() for rank in _Rank}
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing = False
@@ -125,12 +129,15 @@ class Recorder:
 
     async def flush(self) -> None:
         """Wait until everything put so far is in the database or the spool."""
+        self._hurry.set()
         await self._idle.wait()
+        self._hurry.clear()
 
     async def aclose(self) -> None:
         """Write or spool what waits, then close the database."""
         self._closing = True
         self._wake.set()
+        self._hurry.set()
         await (self._writer or self._write())
         await self._engine.dispose()
 
@@ -154,6 +161,9 @@ class Recorder:
                 await self._wake.wait()
         except TimeoutError:
             return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATHER):
+                await self._hurry.wait()
         self._wake.clear()
 
     def _take(self) -> list[Record]:
@@ -221,7 +231,6 @@ class Recorder:
             while batch := await asyncio.to_thread(next, batches, None):
                 await self._write_rows(batch)
                 replayed += len(batch)
-        await asyncio.to_thread(self._spool.remove)
         return replayed
 
     async def _write_rows(self, batch: Sequence[Record]) -> None:

@@ -2,7 +2,7 @@
 
 Each side says at what time its audio was (or will be) at the caller's phone, and it is put there: the
 sides cannot drift apart, whatever the network did. The audio path only appends to memory. What the
-clock has passed goes to the disk about once a second, in the order given, on the executor's one thread.
+clock has passed goes to the disk every few seconds, in the order given, on the executor's one thread.
 
 The file is a playable WAV at any moment: its header is brought up to date after each piece. Mu-law is
 kept as it came (format 7): nothing is decoded, and an hour is 58 MB.
@@ -25,15 +25,15 @@ _SILENCE: Final = b"\xff"
 _LEFT: Final = 0
 _RIGHT: Final = 1
 
-_PIECE: Final = 8_000
-"""Samples written at a time: one second."""
-_LATENESS: Final = 16_000
+_PIECE: Final = 16_000
+"""Samples written at a time: two seconds."""
+_LATENESS: Final = 4_000
 """Samples kept in memory behind the caller's clock, where audio may still come out of order."""
 _MOST_AHEAD: Final = 12 * 60 * 8_000
 """Samples that may wait in memory ahead of the caller's clock: the carrier buffers ten minutes of ours."""
 _FARTHEST: Final = 15 * 60 * 8_000
 """Audio that far beyond all other has a wrong time."""
-_MOST_PENDING: Final = 60
+_MOST_PENDING: Final = 30
 """Pieces that may wait for the disk before we give up on it."""
 _CLOSING_LIMIT: Final = 10.0
 
@@ -68,13 +68,21 @@ class StereoRecording:
         self._file = _WavFile(path)
         self._pending: deque[Future[None]] = deque()
         self._written = 0  # samples of both sides given to the disk; the tracks begin there
+        self._due = _PIECE + _LATENESS  # where the caller's clock makes the next piece
         self._caller = _Track()
         self._agent = _Track()
         self._submit(self._file.open)
 
     def caller(self, at_ms: float, audio: bytes) -> None:
         """Mu-law that the caller said, beginning ``at_ms`` on the media clock."""
-        self._place(self._caller, _LEFT, at_ms, audio)
+        track = self._caller
+        if round(at_ms * SAMPLES_PER_MS) == track.end == self._written + len(track.audio) and self.enabled:
+            track.audio += audio  # what nearly every frame is: the next one
+            track.end += len(audio)
+            if track.end >= self._due:
+                self._write_what_is_due()
+        else:
+            self._place(track, _LEFT, at_ms, audio)
 
     def agent(self, at_ms: float, audio: bytes) -> None:
         """Mu-law that the caller hears from us, beginning ``at_ms``; it may be in the future."""
@@ -117,20 +125,22 @@ class StereoRecording:
             start = self._written
             self._submit(lambda: self._file.patch(side, at, late))
         track.put(start - self._written, audio)
+        self._write_what_is_due()
+
+    def _write_what_is_due(self) -> None:
         end = max(self._caller.end, self._agent.end)
         due = max(self._caller.end - _LATENESS, end - _MOST_AHEAD)
         if due - self._written >= _PIECE:
             self._write_until(due)
+        self._due = self._written + _PIECE + _LATENESS
 
     def _write_until(self, end: int) -> None:
         length = end - self._written
         if length <= 0:
             return
-        both = bytearray(2 * length)
-        both[_LEFT::2] = self._caller.take(length)
-        both[_RIGHT::2] = self._agent.take(length)
+        left, right = self._caller.take(length), self._agent.take(length)
         self._written = end
-        self._submit(lambda: self._file.append(both))
+        self._submit(lambda: self._file.append(left, right))
 
     def _submit(self, job: Callable[[], None]) -> None:
         self._collect()
@@ -166,8 +176,8 @@ class _Track:
         self.audio[offset : offset + len(audio)] = audio
 
     def take(self, length: int) -> bytes:
-        taken = bytes(self.audio[:length])
-        del self.audio[:length]
+        """``length`` samples, silence where there is nothing. The memory is let go of, too."""
+        taken, self.audio = bytes(self.audio[:length]), self.audio[length:]
         return taken.ljust(length, _SILENCE)
 
 
@@ -192,7 +202,9 @@ class _WavFile:
                 self.path = self.path.with_stem(f"{stem}-{number}")
         self._write(0, wav_header(0))
 
-    def append(self, both: bytes | bytearray) -> None:
+    def append(self, left: bytes, right: bytes) -> None:
+        both = bytearray(2 * len(left))
+        both[_LEFT::2], both[_RIGHT::2] = left, right
         if self._write(_HEADER.size + 2 * self._samples, both):
             self._samples += len(both) // 2
             self._write(0, wav_header(self._samples))

@@ -82,10 +82,21 @@ class StatusReported:
     seconds: int | None = None
 
 
-Record = CallBegan | TurnTaken | HandoffMade | Happened | CallEnded | StatusReported
+@dataclass(frozen=True, slots=True)
+class CallbackRequested:
+    """A caller who could not be taken was promised a call back. ``at`` is a time of day with its zone."""
+
+    call_sid: str
+    number: str
+    dialled: str
+    at: datetime
+
+
+Record = CallBegan | TurnTaken | HandoffMade | Happened | CallEnded | StatusReported | CallbackRequested
 
 _KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (CallBegan, TurnTaken, HandoffMade, Happened, CallEnded, StatusReported)
+    kind.__name__: kind
+    for kind in (CallBegan, TurnTaken, HandoffMade, Happened, CallEnded, StatusReported, CallbackRequested)
 }
 
 
@@ -110,6 +121,8 @@ def from_line(line: str) -> Record:
     kind, given = _KINDS[written["record"]], dict(written["fields"])
     if kind is CallBegan:
         given |= {"at": datetime.fromisoformat(given["at"]), "direction": Direction(given["direction"])}
+    if kind is CallbackRequested:
+        given |= {"at": datetime.fromisoformat(given["at"])}
     if kind is CallEnded:
         given |= {
             "agents": tuple(given["agents"]),

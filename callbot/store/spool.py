@@ -1,8 +1,10 @@
 """Records in a file while the database is down: appended, read back in order, then removed.
 
-One thread at a time uses it. Its methods block: call them off the event loop.
+The processes of one machine share it: whoever reads or writes has the file to himself, so that a record is
+not added to a file that is about to be removed. Its methods block: call them off the event loop.
 """
 
+import fcntl
 import os
 from collections.abc import Generator, Iterable
 from pathlib import Path
@@ -29,9 +31,17 @@ class Spool:
         _append(self.rejected, (to_line(record) for record in records))
 
     def read(self, most: int) -> Generator[list[Record], None, None]:
-        """Every record in order, ``most`` at a time."""
+        """Every record in order, ``most`` at a time. When the last ones were taken, and more are asked for,
+        the file is removed."""
         batch: list[Record] = []
-        with self.path.open(encoding="utf-8") as lines:
+        try:
+            lines = self.path.open(encoding="utf-8")
+        except FileNotFoundError:  # another process has read it
+            return
+        with lines:
+            fcntl.flock(lines, fcntl.LOCK_EX)
+            if _is_removed(lines.fileno()):
+                return
             for line in lines:
                 try:
                     batch.append(from_line(line))
@@ -40,17 +50,18 @@ class Spool:
                 if len(batch) == most:
                     yield batch
                     batch = []
-        if batch:
-            yield batch
-
-    def remove(self) -> None:
-        self.path.unlink()
+            if batch:
+                yield batch
+            self.path.unlink()
 
 
 def _append(path: Path, lines: Iterable[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab", opener=_private) as file:
-        before = file.tell()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if _is_removed(file.fileno()):
+            return _append(path, lines)
+        before = file.seek(0, os.SEEK_END)
         if before and not _ends_a_line(path):
             file.write(b"\n")
         try:
@@ -60,6 +71,11 @@ def _append(path: Path, lines: Iterable[str]) -> None:
         except OSError:
             os.ftruncate(file.fileno(), before)
             raise
+
+
+def _is_removed(fd: int) -> bool:
+    """Whoever had the file before us has removed it."""
+    return os.fstat(fd).st_nlink == 0
 
 
 def _private(path: str, flags: int) -> int:

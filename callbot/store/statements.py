@@ -1,5 +1,6 @@
 """How each record becomes a row. Every statement may run twice: the second time changes nothing."""
 
+from functools import cache
 from typing import Any, assert_never
 
 from sqlalchemy import Table, func, or_
@@ -9,6 +10,7 @@ from sqlmodel import SQLModel
 
 from callbot.store import tables
 from callbot.store.records import (
+    CallbackRequested,
     CallBegan,
     CallEnded,
     HandoffMade,
@@ -31,6 +33,7 @@ _TABLE_OF: dict[type[Any], Table] = {
     Happened: _table(tables.Event),
     CallEnded: _table(tables.Call),
     StatusReported: _table(tables.Call),
+    CallbackRequested: _table(tables.Callback),
 }
 
 TABLES: list[Table] = list(dict.fromkeys(_TABLE_OF.values()))
@@ -39,7 +42,7 @@ TABLES: list[Table] = list(dict.fromkeys(_TABLE_OF.values()))
 def row(record: Record) -> dict[str, Any]:
     """Columns and values; each kind of record fills its own columns and no others."""
     match record:
-        case TurnTaken() | HandoffMade() | Happened():
+        case TurnTaken() | HandoffMade() | Happened() | CallbackRequested():
             return values(record)
         case CallBegan():
             return {
@@ -73,13 +76,18 @@ def row(record: Record) -> dict[str, Any]:
 
 def upsert(record: Record, dialect: str) -> Insert:
     """The statement that stores ``record`` and all of its kind, in ``sqlite`` or ``postgresql``."""
-    table = _TABLE_OF[type(record)]
+    return _upsert(type(record), tuple(row(record)), dialect)
+
+
+@cache
+def _upsert(kind: type[Record], columns: tuple[str, ...], dialect: str) -> Insert:
+    table = _TABLE_OF[kind]
     statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
     keys = [column.name for column in table.primary_key]
-    changes: dict[str, Any] = {name: statement.excluded[name] for name in row(record) if name not in keys}
-    if isinstance(record, CallBegan):  # a resumed call began when it first did
+    changes: dict[str, Any] = {name: statement.excluded[name] for name in columns if name not in keys}
+    if kind in (CallBegan, CallbackRequested):  # a resumed call began when it first did
         changes = {name: func.coalesce(table.c[name], new) for name, new in changes.items()}
-    if not isinstance(record, StatusReported):
+    if kind is not StatusReported:
         return statement.on_conflict_do_update(index_elements=keys, set_=changes)
     rank = table.c.carrier_status_rank
     rises = or_(rank.is_(None), statement.excluded.carrier_status_rank > rank)

@@ -1,4 +1,4 @@
-"""The tables: a call, its turns, its handoffs, and the log of everything that happened in it.
+"""The tables: a call, its turns, its handoffs, the log of everything that happened in it; promised callbacks.
 
 Rows are written by ``recorder.py`` alone and in any order: a turn may be there before its call. Times
 of day are UTC; ``..._ms`` are counted from the start of the call's media.
@@ -74,3 +74,14 @@ class Event(SQLModel, table=True):
     at_ms: int
     kind: str
     data: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+
+
+class Callback(SQLModel, table=True):
+    """A caller who found every line busy was told that we call back. The call itself was never taken."""
+
+    __tablename__: ClassVar[Any] = "callbacks"
+
+    call_sid: str = Field(primary_key=True)
+    number: str
+    dialled: str
+    at: datetime = Field(sa_column=Column(DateTime(timezone=True), index=True, nullable=False))

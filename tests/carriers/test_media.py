@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import gc
 import json
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from callbot.agents.brain import Action, EndCall, Greet, Request, Say
 from callbot.app import create_app
 from callbot.call import Call, Disposition
 from callbot.carriers.twilio import media as media_module
+from callbot.carriers.twilio import socket as socket_module
 from callbot.carriers.twilio.signatures import Signatures
 from callbot.carriers.twilio.tokens import Claims
 from callbot.config import load
@@ -57,9 +60,10 @@ class Bot:
             await self.over.wait()
         return self.records[0]
 
-    def token(self, call: Call = CALL, value: str = "t0ken") -> str:
-        self.services.tokens.issue(value, Claims(call), asyncio.get_running_loop().time())
-        return value
+    def token(self, call: Call = CALL, age: float = 0.0) -> str:
+        token = self.services.admit(Claims(call), asyncio.get_running_loop().time() - age)
+        assert token is not None
+        return token
 
     def connect(self, signature: str | None = None, path: str = "/twilio/media") -> connect:
         signed = Signer(TOKEN).upgrade(MEDIA) if signature is None else {"x-twilio-signature": signature}
@@ -102,7 +106,7 @@ async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
             missing=lambda: (),
             signatures=Signatures(PUBLIC, TOKEN),
         )
-        reception.close()
+        await reception.aclose()
         await recorder.aclose()
 
     load_settings = settings
@@ -162,8 +166,8 @@ async def test_a_call_with_signature_and_token_is_greeted(bot: Bot) -> None:
         assert len(base64.b64decode(sent["media"]["payload"])) > 160
         await socket.send(STOP)
         assert await close_code(socket) == 1000
-    assert bot.records[0]["call_sid"] == CALL.sid
     assert (await bot.record())["ended_by"] == "caller"
+    assert bot.records[0]["call_sid"] == CALL.sid
 
 
 # --- SECURITY 1: nothing is spent before signature and token are right ----------------------------
@@ -201,8 +205,7 @@ def _of_another_call(bot: Bot) -> str:
 
 
 def _expired(bot: Bot) -> str:
-    bot.services.tokens.issue("old", Claims(CALL), asyncio.get_running_loop().time() - 31)
-    return "old"
+    return bot.token(age=31)
 
 
 @pytest.mark.parametrize("make", [_unknown, _replayed, _of_another_call, _expired])
@@ -334,7 +337,7 @@ async def test_faults_45_a_caller_who_vanishes_without_closing_is_noticed(
 async def test_faults_46_a_peer_that_stops_reading_is_given_up(
     bot: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(media_module, "SEND_WITHIN", 0.5)
+    monkeypatch.setattr(socket_module, "SEND_WITHIN", 0.5)
     reader, writer = await asyncio.open_connection("127.0.0.1", bot.port, limit=1024)
     signature = Signer(TOKEN).upgrade(MEDIA)["x-twilio-signature"]
     writer.write(
@@ -351,7 +354,7 @@ async def test_faults_46_a_peer_that_stops_reading_is_given_up(
         await reader.readuntil(b"media")  # it is served
         line = bot.services.reception.live[CALL.sid]._line
         for _ in range(400):  # far more than the sockets' buffers hold, and nobody reads it
-            line.send("x" * 60_000)
+            line.send(b"x" * 60_000)
         await bot.record()
     writer.close()
     assert not bot.services.reception.live
@@ -370,13 +373,33 @@ async def test_faults_47_hanging_up_in_mid_sentence_leaves_nothing_behind(bot: B
     assert (await bot.record())["ended_by"] == "caller"
 
 
+async def test_faults_67_a_call_that_is_over_is_freed_without_the_garbage_collector(bot: Bot) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with bot.connect() as socket:
+            await socket.send(start(bot.token()))
+            await heard(socket, "media")
+            session = weakref.ref(bot.services.reception.live[CALL.sid])
+            await socket.send(STOP)
+            await close_code(socket)
+        await bot.record()
+        serving = [task for task in asyncio.all_tasks() if task.get_name() == "call"]
+        if serving:
+            await asyncio.wait(serving, timeout=3)
+        serving.clear()
+        assert session() is None
+    finally:
+        gc.enable()
+
+
 async def test_faults_49_the_late_end_of_one_call_does_not_touch_the_next(bot: Bot) -> None:
     other = Call("CA" + "3" * 32, CALL.from_number, CALL.to_number)
     async with bot.connect() as old:
         await old.send(start(bot.token()))
         await heard(old, "media")
         async with bot.connect() as new:
-            await new.send(start(bot.token(other, "second"), callSid=other.sid))
+            await new.send(start(bot.token(other), callSid=other.sid))
             await heard(new, "media")
             await old.send(STOP)
             assert await close_code(old) == 1000

@@ -8,15 +8,27 @@ from xml.etree import ElementTree
 
 import pytest
 from httpx2 import Response
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from callbot.app import create_app
 from callbot.carriers.twilio import webhooks
-from callbot.carriers.twilio.webhooks import SORRY_LATER, SORRY_LOST, SORRY_RESUMED
+from callbot.carriers.twilio.lifecycle import Lifecycle
+from callbot.carriers.twilio.webhooks import (
+    PUTTING_THROUGH,
+    SORRY_BUSY,
+    SORRY_LATER,
+    SORRY_LOST,
+    SORRY_RESUMED,
+    WILL_CALL_BACK,
+)
+from callbot.routing.intake import Busy, CallBack, Dial, Number, Overflow, Sorry
 from callbot.services import Services
 from callbot.store.calls import get_call
 from callbot.store.engine import open_engine
+from callbot.store.tables import Callback
 from tests.serving import CALL, CALL_SID, PUBLIC_URL, carrier, services_with, settings_in
 
 PATHS = ["/twilio/voice", "/twilio/resume", "/twilio/status", "/twilio/fallback"]
@@ -87,12 +99,11 @@ def test_an_incoming_call_is_answered_with_our_stream_and_a_way_on(client: TestC
     assert (redirect.text, redirect.attrib) == (PUBLIC_URL + "/twilio/resume", {"method": "POST"})
 
 
-async def test_the_token_in_the_answer_carries_the_call_and_is_random(tmp_path: Path) -> None:
+async def test_the_token_in_the_answer_carries_the_call(tmp_path: Path) -> None:
     now = asyncio.get_running_loop().time()
     with TestClient(create_app(settings_in(tmp_path), services=services_with())) as client:
         mine = token(ask(client, "/twilio/voice"))
         other = token(ask(client, "/twilio/voice", changed(CallSid="CA" + "f" * 32)))
-        assert len(mine) == 22, "128 bits in base64"
         assert mine != other
         claims = services(client).tokens.redeem(mine, CALL_SID, now)
     assert claims is not None
@@ -147,7 +158,7 @@ def test_security_2_a_webhook_without_or_with_a_wrong_signature_is_refused(
     for headers in (form, form | {"x-twilio-signature": "AAAA"}, form | {"x-twilio-signature": ""}):
         refused = client.post(path, content=body, headers=headers)
         assert (refused.status_code, refused.text) == (403, "Forbidden")
-    assert len(services(client).tokens) == 0
+    assert services(client).seats.taken() == 0
     assert services(client).recorder.waiting == 0
 
 
@@ -220,14 +231,14 @@ def test_security_3_a_webhook_replayed_a_hundred_times_at_once_gives_one_token(c
     with ThreadPoolExecutor(20) as threads:
         answers = list(threads.map(lambda _: ask(client, "/twilio/voice").text, range(100)))
     assert len(set(answers)) == 1
-    assert len(services(client).tokens) == 1
+    assert services(client).seats.taken() == 1
 
 
 def test_security_3_a_replayed_resume_gives_one_stream(client: TestClient) -> None:
     with ThreadPoolExecutor(20) as threads:
         answers = list(threads.map(lambda _: ask(client, "/twilio/resume"), range(100)))
     assert sorted(verbs(answer) for answer in answers).count(["Say", "Connect", "Redirect"]) == 1
-    assert len(services(client).tokens) == 1
+    assert services(client).seats.taken() == 1
 
 
 # --- SECURITY 4: what a header claims ------------------------------------------------------------
@@ -368,13 +379,115 @@ def test_a_call_that_cannot_be_taken_is_told_so_and_may_ask_again(tmp_path: Path
 
 
 def test_a_call_that_comes_while_we_drain_is_told_so(client: TestClient) -> None:
-    services(client).draining = True
+    services(client).drain()
     assert said(ask(client, "/twilio/voice")) == SORRY_LATER
+
+
+# --- FAULTS 75, 76: no room --------------------------------------------------------------------------
+
+
+def overflowing(tmp_path: Path, overflow: Overflow, seats: int = 1) -> Starlette:
+    numbers = {"+15550100": Number("+15550100", "Main line", "support", overflow=overflow)}
+
+    def set_up(services: Services) -> None:
+        services.numbers = numbers
+
+    settings = settings_in(tmp_path, max_calls=seats)
+    return create_app(settings, services=services_with(), joined=set_up)
+
+
+def another(n: int, **fields: str | None) -> list[tuple[str, str]]:
+    return changed(CallSid=f"CA{n:032x}", **fields)
+
+
+@pytest.mark.parametrize(
+    ("overflow", "tags", "says"),
+    [
+        (Sorry(), ["Say", "Hangup"], SORRY_BUSY),
+        (Sorry("Call tomorrow."), ["Say", "Hangup"], "Call tomorrow."),
+        (Dial("+15550199"), ["Say", "Dial"], PUTTING_THROUGH),
+        (Dial("+15550199", "One moment."), ["Say", "Dial"], "One moment."),
+        (CallBack(), ["Say", "Hangup"], WILL_CALL_BACK),
+        (CallBack("We ring you."), ["Say", "Hangup"], "We ring you."),
+        (Busy(), ["Reject"], None),
+    ],
+)
+def test_faults_76_a_call_for_which_there_is_no_seat_goes_the_numbers_overflow_path(
+    tmp_path: Path, overflow: Overflow, tags: list[str], says: str | None
+) -> None:
+    with TestClient(overflowing(tmp_path, overflow)) as client:
+        assert verbs(ask(client, "/twilio/voice", another(1))) == ["Connect", "Redirect"]
+        turned_away = ask(client, "/twilio/voice", another(2))
+        assert (verbs(turned_away), said(turned_away)) == (tags, says)
+        document = ElementTree.fromstring(turned_away.text)
+        assert document.findtext("Dial") == ("+15550199" if "Dial" in tags else None)
+        if tags == ["Reject"]:
+            assert document[0].attrib == {"reason": "busy"}
+        counts = services(client).counts
+        assert (counts.admitted, counts.refused) == (1, {type(overflow).__name__.lower(): 1})
+        assert verbs(ask(client, "/twilio/voice", another(1))) == ["Connect", "Redirect"], "it has its seat"
+
+
+def test_faults_76_a_full_worker_turns_new_calls_away_and_takes_back_one_that_it_lost(tmp_path: Path) -> None:
+    with TestClient(overflowing(tmp_path, Sorry(), seats=9)) as client:
+        token(ask(client, "/twilio/voice", another(1)))
+        services(client).seats.report(0.0, full="the event loop is 80 ms late")
+        assert said(ask(client, "/twilio/voice", another(2))) == SORRY_BUSY
+        assert said(ask(client, "/twilio/resume", another(1))) == SORRY_RESUMED
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["reasons"]) == (503, ["full: the event loop is 80 ms late"])
+        services(client).seats.report(0.0)
+        assert client.get("/readyz").status_code == 200
+        assert verbs(ask(client, "/twilio/voice", another(2))) == ["Connect", "Redirect"]
+
+
+async def test_a_callback_is_promised_once_and_stored_and_never_to_a_caller_without_a_number(
+    tmp_path: Path,
+) -> None:
+    with TestClient(overflowing(tmp_path, CallBack())) as client:
+        ask(client, "/twilio/voice", another(1))
+        for _ in range(3):
+            assert said(ask(client, "/twilio/voice", another(2))) == WILL_CALL_BACK
+        assert said(ask(client, "/twilio/voice", another(3, From="anonymous"))) == SORRY_BUSY
+    engine = open_engine(settings_in(tmp_path).database_url)
+    async with AsyncSession(engine) as session:
+        rows = (await session.execute(select(Callback))).scalars().all()
+    await engine.dispose()
+    assert [(row.call_sid, row.number, row.dialled) for row in rows] == [
+        (f"CA{2:032x}", "+15550142", "+15550100")
+    ]
+
+
+def test_a_number_that_nobody_configured_is_told_that_the_lines_are_busy(tmp_path: Path) -> None:
+    with TestClient(overflowing(tmp_path, Busy())) as client:
+        ask(client, "/twilio/voice", another(1))
+        assert said(ask(client, "/twilio/voice", another(2, To="+15550177"))) == SORRY_BUSY
+
+
+def test_a_retry_that_reaches_another_worker_gets_an_answer_as_good_for_the_same_seat(
+    tmp_path: Path,
+) -> None:
+    """Another worker: it shares seats and secret, and remembers no answer."""
+    with TestClient(overflowing(tmp_path, Sorry())) as client:
+        first = token(ask(client, "/twilio/voice"))
+        services(client).lifecycle = Lifecycle()
+        again = token(ask(client, "/twilio/voice"))
+        assert services(client).seats.taken() == 1
+        assert services(client).tokens.redeem(again, CALL_SID, 0.0) is not None
+        assert services(client).tokens.redeem(first, CALL_SID, 0.0) is None
+        retry = {"I-Twilio-Idempotency-Token": "one"}
+        ask(client, "/twilio/resume", headers=retry)
+        services(client).lifecycle = Lifecycle()
+        resumed = ask(client, "/twilio/resume", headers=retry)
+        assert said(resumed) == SORRY_RESUMED
+        assert services(client).tokens.redeem(token(resumed), CALL_SID, 0.0) is not None
+        services(client).lifecycle = Lifecycle()
+        assert said(ask(client, "/twilio/resume", headers=retry)) == SORRY_LOST
 
 
 def test_a_call_that_ended_in_order_is_hung_up(client: TestClient) -> None:
     ask(client, "/twilio/voice")
-    services(client).lifecycle.ended(CALL_SID)
+    services(client).seats.ended(CALL_SID)
     assert verbs(ask(client, "/twilio/resume", changed(CallStatus="in-progress"))) == ["Hangup"]
 
 

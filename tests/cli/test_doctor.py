@@ -69,6 +69,25 @@ def test_the_systems_espeak_will_do(
     assert "ok speaks other languages by the system's espeak-ng" in rows(capsys.readouterr().out)
 
 
+@pytest.mark.usefixtures("twilio")
+def test_a_whisper_model_of_ones_own_is_shown_and_one_that_is_not_whole_with_what_it_lacks(
+    callbot: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "small [int8]"
+    folder.mkdir()
+    monkeypatch.setenv("CALLBOT_WHISPER", str(folder))
+    for name in ("model.bin", "config.json", "vocabulary.json"):
+        (folder / name).touch()
+    assert callbot("doctor") == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "-- Whisper model CALLBOT_WHISPER=" in shown
+    assert "there is no tokenizer.json." in shown
+    (folder / "tokenizer.json").touch()
+    assert callbot("doctor") == 0
+    shown = "".join(capsys.readouterr().out.split())
+    assert "okWhispermodel" + "".join(str(folder).split()) in shown
+
+
 def test_a_long_place_is_shown_whole(
     callbot: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from callbot.server import listen
+from callbot.accepting import listen
 from tests.cli.conftest import Command
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("company")]
@@ -87,3 +88,31 @@ def test_a_port_that_is_taken_is_told_in_words(
         monkeypatch.setenv("PORT", str(taken.getsockname()[1]))
         assert callbot("serve") == 2
     assert "Write another PORT" in capsys.readouterr().err
+
+
+def test_it_says_which_port_zero_was(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name("callbot"), "serve", "--port", "0", "--workers", "2"],
+        cwd=tmp_path,
+        env=os.environ | {"LOG_FORMAT": "json"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        found = re.search(r"callbot serves on http://127\.0\.0\.1:(\d+) with 2 workers", told)
+        assert found is not None, told
+        assert alive(int(found[1])) == {"status": "ok"}
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 0, said
+
+
+def test_services_that_there_are_not_are_told_in_words(
+    callbot: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert callbot("serve", "--port", "0", "--services", "nowhere:services") == 2
+    assert "nowhere" in capsys.readouterr().err

@@ -38,7 +38,7 @@ from callbot.conversation.events import (
     ReplyFinished,
     Spoke,
 )
-from callbot.media_stream.vad import SpeechStarted, SpeechStopped
+from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
 from callbot.providers.ports import Transcribed
 from callbot.routing.handoff import SlotValue
 from callbot.routing.intake import Choice
@@ -192,6 +192,40 @@ def test_speech_over_ours_silences_us_after_160_ms() -> None:
     script = speaking(Script().greeted())
     effects = script.starts()
     assert effects == [StartHearing(2), ClearAudio()]
+
+
+def test_an_open_mouth_silences_us_as_soon_as_it_is_told() -> None:
+    script = speaking(Script().greeted())
+    script.tell(SpeechStarted(script.now))
+    assert script.tell(SpeechHeld(script.now + 0.064, 0.064, hum=False)) == [ClearAudio()]
+
+
+def test_a_click_that_silenced_us_lets_us_go_on_at_once() -> None:
+    script = speaking(Script().greeted())
+    onset = script.now
+    script.tell(SpeechStarted(onset))
+    script.until(onset + 0.064)
+    script.tell(SpeechHeld(script.now, 0.064, hum=False))
+    script.until(onset + 0.16)
+    effects = script.tell(SpeechStopped(onset + 0.06))
+    assert any(isinstance(effect, SendAudio) for effect in effects)
+    script.wait(8)
+    assert script.conversation.transcript.turns[-1].heard == LONG
+    assert not script.conversation.transcript.turns[-1].interrupted
+
+
+def test_a_mouth_that_was_open_once_has_said_words() -> None:
+    script = speaking(Script().greeted())
+    onset = script.now
+    script.tell(SpeechStarted(onset))
+    script.tell(SpeechHeld(onset + 0.064, 0.064, hum=False))
+    script.until(onset + 0.16)
+    script.tell(SpeechHeld(script.now, 0.16, hum=True))
+    script.until(onset + 0.5)
+    script.tell(SpeechStopped(onset + 0.4))
+    script.tell(Transcribed(2, "No.", final=True))
+    script.wait(1.5)
+    assert script.asked()[-1] == Answer("No.")
 
 
 def test_an_interruption_ends_the_reply_and_keeps_what_was_heard_of_it() -> None:

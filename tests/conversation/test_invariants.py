@@ -35,7 +35,7 @@ class Call(RuleBasedStateMachine):
         self.script.tell(SpeechStarted(self.script.now))
 
     @precondition(lambda self: self.speaking)
-    @rule(held=st.sampled_from([0.16, 0.32, 0.608, 0.992]), hum=st.booleans())
+    @rule(held=st.sampled_from([0.064, 0.16, 0.32, 0.608, 0.992]), hum=st.booleans())
     def caller_goes_on(self, held: float, hum: bool) -> None:
         self.script.wait(0.1)
         self.script.tell(SpeechHeld(self.script.now, held, hum))

@@ -86,7 +86,8 @@ def test_a_key_and_the_end_are_messages() -> None:
 @pytest.mark.parametrize(
     ("frame", "expected"),
     [
-        (b"\x00\x01", "binary"),
+        (b"\x00\x01", "json"),
+        (b'{"event":"\xff"}', "json"),
         (None, "binary"),
         ("", "json"),
         ("{", "json"),

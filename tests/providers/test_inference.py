@@ -62,6 +62,20 @@ def test_work_cancelled_before_its_turn_is_not_done():
     assert not done
 
 
+def test_it_says_what_runs_and_what_waits():
+    pool, gate = InferencePool(2), Gate()
+    assert (pool.running, pool.waiting) == (0, 0)
+    running = pool.submit(gate)
+    assert gate.begun.wait(10)
+    waiting = [pool.submit(lambda: None) for _ in range(3)]  # the other thread is kept for what is urgent
+    assert (pool.running, pool.waiting) == (1, 3)
+    gate.open.set()
+    for job in (running, *waiting):
+        job.result(10)
+    pool.close()
+    assert (pool.running, pool.waiting) == (0, 0)
+
+
 def test_closing_finishes_what_runs_and_cancels_what_waits():
     pool, gate = InferencePool(1), Gate()
     running = pool.submit(gate)

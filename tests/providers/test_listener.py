@@ -26,6 +26,7 @@ class CountingModel:
 
     def __init__(self) -> None:
         self.heard: list[int] = []
+        self.samples: list[NDArray[np.float32]] = []
         self.begun = threading.Event()
         self.free = threading.Event()
         self.free.set()
@@ -33,6 +34,7 @@ class CountingModel:
 
     def transcribe(self, samples: NDArray[np.float32]) -> str:
         self.heard.append(round(samples.size / 16))
+        self.samples.append(samples)
         self.begun.set()
         if len(self.heard) == 1:
             assert self.free.wait(10)
@@ -192,6 +194,21 @@ def test_however_long_an_utterance_all_its_speech_is_decoded_once(seconds: int, 
         pool.close()
 
     asyncio.run(hear())
+
+
+async def test_every_decode_hears_all_of_it_to_the_last_sample(model: CountingModel, pool: InferencePool):
+    ears = Ears(model, pool)
+    ears.listener.start(1)
+    said = SPEECH * 3 + SPEECH[:100]
+    await ears.send(SPEECH)
+    assert await ears.next() == "1000ms"
+    await ears.send(said[8000:])
+    ears.listener.flush()
+    assert await ears.next() == "3012ms."
+    assert len(model.samples) >= 2
+    for heard in model.samples:
+        whole = mulaw.decode(said[: heard.size // 2], rate=16_000)
+        np.testing.assert_allclose(heard, whole, atol=1e-6)
 
 
 async def test_a_failing_model_is_a_provider_error(model: CountingModel, pool: InferencePool):

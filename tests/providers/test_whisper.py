@@ -120,12 +120,25 @@ def test_a_folder_of_the_users_own_is_used(models: Models, folder: Path, tmp_pat
 def test_a_folder_without_a_model_is_told_with_what_is_absent(folder: Path, tmp_path: Path):
     assert check_folder(folder) == folder
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(ModelMissing, match=r"model\.bin, tokenizer\.json absent"):
+    with pytest.raises(ConfigurationError) as refused:
         check_folder(tmp_path)
+    assert str(refused.value).startswith(
+        f"CALLBOT_WHISPER={tmp_path} is no Whisper model for CTranslate2: "
+        "there is no model.bin, no tokenizer.json, no vocabulary.json or vocabulary.txt. Make one with: ct2-"
+    )
 
 
 def test_a_model_that_ctranslate2_cannot_read_is_told(folder: Path, tmp_path: Path):
-    for name in ("config.json", "tokenizer.json", "model.bin"):
+    for name in ("config.json", "tokenizer.json", "model.bin", "vocabulary.json"):
         (tmp_path / name).write_text("{}")
     with pytest.raises(ModelMissing, match="CTranslate2 cannot load"):
+        WhisperModel.load(check_folder(tmp_path), threads=1)
+
+
+def test_a_model_that_knows_english_alone_is_refused(folder: Path, tmp_path: Path):
+    for name in ("config.json", "tokenizer.json", "model.bin"):
+        os.link(folder / name, tmp_path / name)
+    words = (folder / "vocabulary.txt").read_text().split("\n")
+    (tmp_path / "vocabulary.txt").write_text("\n".join(words[:20_000]))  # and no token for any language
+    with pytest.raises(ConfigurationError, match="knows English alone"):
         WhisperModel.load(check_folder(tmp_path), threads=1)

@@ -5,7 +5,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +22,7 @@ from callbot.store.calls import StoredCall, get_call, list_calls, list_events
 from callbot.store.engine import open_engine
 from callbot.store.recorder import Recorder
 from callbot.store.records import (
+    CallbackRequested,
     CallBegan,
     CallEnded,
     HandoffMade,
@@ -414,7 +417,15 @@ async def test_a_record_that_no_database_takes_is_put_aside_and_the_others_are_s
     assert [from_line(line) for line in aside] == [too_large, unspeakable]
 
 
-@pytest.mark.parametrize("record", [*WHOLE_CALL, StatusReported("CA1", "completed", 4, 61)], ids=repr)
+@pytest.mark.parametrize(
+    "record",
+    [
+        *WHOLE_CALL,
+        StatusReported("CA1", "completed", 4, 61),
+        CallbackRequested("CA1", "+15550142", "+15550100", AT),
+    ],
+    ids=repr,
+)
 def test_a_record_survives_the_spool(record: Record) -> None:
     line = to_line(record)
     assert "\n" not in line
@@ -433,3 +444,34 @@ def test_values_that_json_has_no_form_for_are_written_as_well_as_can_be() -> Non
 def test_a_line_that_is_no_record_is_refused(line: str) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
         from_line(line)
+
+
+def test_workers_that_share_a_spool_lose_nothing_to_each_other(tmp_path: Path) -> None:
+    """Four write while two read, and remove what they have read."""
+    path = tmp_path / "spool.jsonl"
+    wrote = threading.Event()
+
+    def write(worker: int) -> None:
+        for n in range(100):
+            Spool(path).append([happened(n, f"CA{worker}")])
+
+    def read() -> list[Record]:
+        found: list[Record] = []
+        while True:
+            last = wrote.is_set()
+            for batch in Spool(path).read(7):
+                found += batch
+            if last:
+                return found
+
+    with ThreadPoolExecutor(6) as threads:
+        reading = [threads.submit(read) for _ in range(2)]
+        for writing in [threads.submit(write, worker) for worker in range(4)]:
+            writing.result()
+        wrote.set()
+        found = [record for reader in reading for record in reader.result()]
+    assert len(found) == 400
+    assert {to_line(record) for record in found} == {
+        to_line(happened(n, f"CA{worker}")) for worker in range(4) for n in range(100)
+    }
+    assert not path.exists()

@@ -241,7 +241,7 @@ async def test_memory_is_bounded_by_what_is_not_yet_past(tmp_path: Path, executo
         if n % 50 == 0:
             await asyncio.wrap_future(executor.submit(lambda: None))
     await recording.close()
-    assert most <= 2 * (16_000 + 8_000 + FRAME)
+    assert most <= 2 * (16_000 + 4_000 + FRAME)
 
 
 # --- a process that dies, a disk that fails ------------------------------------------------------
@@ -289,7 +289,7 @@ async def test_faults_72_a_disk_that_fills_in_mid_call_ends_the_recording_which_
     assert await recording.close() is None
     assert "".join(capsys.readouterr()).count("the recording is disabled; the call goes on") == 1
     left, _ = sides(tmp_path / "call.wav")
-    assert largest_file - 20_000 < 2 * len(left) < largest_file
+    assert largest_file - 50_000 < 2 * len(left) < largest_file
     assert set(left) == {1}
 
 

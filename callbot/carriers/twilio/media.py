@@ -1,191 +1,189 @@
-"""The media socket: authenticate, then run the call.
+"""The media stream of one call: authenticated by its first messages, then handed to the call.
 
-Nothing is spent before both are right: the signature of the upgrade, and the one-time token of the
-webhook's TwiML, which arrives in ``start``. PROTOCOLS: Twilio Docs, Media Streams, "WebSocket messages".
+Whatever socket carries it calls ``received`` for each text frame and ``closed`` at the end, and lends
+two methods (``Socket``): that is all the two know of each other. Nothing is spent before both are
+right: the signature of the upgrade (``socket.py``), and the one-time token of the webhook's TwiML, which
+arrives in ``start``. PROTOCOLS: Twilio Docs, Media Streams, "WebSocket messages".
 """
 
 import asyncio
-import contextlib
 from collections import Counter
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from callbot.call import EndedBy
 from callbot.carriers.twilio.tokens import Claims
 from callbot.errors import BadMessage
 from callbot.logs import call_context
 from callbot.media_stream.messages import Connected, Dtmf, Mark, Media, Message, Start, Stop, decode
-from callbot.services import Services, services_of
+from callbot.services import Services
 from callbot.session import Session
 
 START_WITHIN: Final = 5.0
 SILENT_FOR: Final = 15.0
 """A carrier sends a frame every 20 ms; so long without one and the socket is dead."""
-SEND_WITHIN: Final = 5.0
+LOOKS: Final = 5
+"""We look so often in that time, which costs a frame less than to remember when it came."""
 MOST_BAD_MESSAGES: Final = 50
-MOST_QUEUED: Final = 5_000
 
 POLICY_VIOLATION: Final = 1008
+INTERNAL_ERROR: Final = 1011
 NORMAL: Final = 1000
 
 log = structlog.get_logger()
 
 
-class Refused(Exception):
-    """This stream is not served; its socket is closed with 1008."""
+class Socket(Protocol):
+    """What carries the stream."""
+
+    def send(self, message: bytes) -> None:
+        """Send a text frame, in order; never waits. Does nothing once the socket is gone."""
+
+    def close(self, code: int) -> None:
+        """Close once everything is sent; then, or when that fails, the stream is told ``closed``."""
 
 
-class _Outbox:
-    """The line of one call: what we send, in order, by one task with a time limit."""
+class MediaStream:
+    """One socket's stream. It is the ``Line`` of its call. On the event loop's thread."""
 
-    def __init__(self, websocket: WebSocket, stream_sid: str) -> None:
-        self.stream_sid = stream_sid
-        self._websocket = websocket
-        self._queue: asyncio.Queue[str | None] = asyncio.Queue(MOST_QUEUED)
-        self._closing = False
+    def __init__(self, services: Services, socket: Socket) -> None:
+        self.stream_sid = ""
+        self.bad: Counter[str] = Counter()
+        self._services = services
+        self._socket = socket
+        self._session: Session | None = None
+        self._lost = False
+        """It broke off without saying that the call is over."""
+        self._over = False
+        self._loop = asyncio.get_running_loop()
+        self._alive = False
+        """Something has come since the last look."""
+        self._missed = 0
+        self._watch = self._loop.call_later(START_WITHIN, self._no_start)
 
-    def send(self, message: str) -> None:
-        if not self._closing:
-            self._queue.put_nowait(message)
+    # --- what the socket tells -------------------------------------------------------------------
+
+    def received(self, frame: str | bytes | memoryview | None) -> None:
+        """One text frame, or ``None`` for a binary one. Never waits."""
+        if self._over:
+            return
+        self._alive = True
+        try:
+            message = decode(frame)
+        except BadMessage as error:
+            self._skip(error)
+            return
+        session = self._session
+        if session is None:
+            self._before_start(message)
+        elif isinstance(message, Media | Mark | Dtmf):
+            if message.stream_sid == self.stream_sid:
+                session.received(message)
+            else:
+                self._refuse("another stream's message")
+        elif isinstance(message, Stop):
+            self._end(EndedBy.CALLER)
+        elif isinstance(message, Start):
+            self._refuse("a second start")
+
+    def closed(self) -> None:
+        """The socket is gone, whoever closed it."""
+        if self._session is None and not self._over:
+            log.info("a media stream went away before it started")
+        self._lost = not self._over  # without a stop the caller may still be there: the carrier asks /resume
+        self._end(EndedBy.CALLER)
+
+    def stuck(self) -> None:
+        """The peer has stopped reading what we send."""
+        log.warning("the carrier stopped reading")
+        self._end(EndedBy.CALLER)
+
+    # --- what the session tells ------------------------------------------------------------------
+
+    def send(self, message: bytes) -> None:
+        if not self._over:
+            self._socket.send(message)
 
     def hang_up(self) -> None:
-        if not self._closing:
-            self._closing = True
-            self._queue.put_nowait(None)
+        """The conversation is over; the socket is closed when its record is (``_serve``)."""
+        self._over = True
 
-    async def drain(self) -> None:
-        """Send until hung up. Raises ``TimeoutError`` when the peer has stopped reading."""
-        while (message := await self._queue.get()) is not None:
-            async with asyncio.timeout(SEND_WITHIN):
-                await self._websocket.send_text(message)
+    # --- from the opening to the call ------------------------------------------------------------
 
+    def _before_start(self, message: Message) -> None:
+        match message:
+            case Connected():
+                return
+            case Start():
+                self._start(message)
+            case _:
+                self._refuse(f"{type(message).__name__.lower()} before start")
 
-async def media_endpoint(websocket: WebSocket) -> None:
-    """``WS /twilio/media``."""
-    services = services_of(websocket)
-    if not services.signatures.upgrade(websocket.headers, websocket.scope["raw_path"].decode("latin-1")):
-        log.warning("a media stream was refused", reason="signature")
-        await websocket.close(POLICY_VIOLATION)  # before accept: the handshake is answered with 403
-        return
-    await websocket.accept()
-    stream = _Stream(websocket)
-    try:
-        async with asyncio.timeout(START_WITHIN):
-            start = await stream.start()
-        claims = services.tokens.redeem(
-            start.parameters.get("token", ""), start.call_sid, asyncio.get_running_loop().time()
-        )
+    def _start(self, start: Start) -> None:
+        if (start.encoding, start.sample_rate, start.channels) != ("audio/x-mulaw", 8000, 1):
+            return self._refuse(f"cannot hear {start.encoding} at {start.sample_rate} Hz")
+        token = start.parameters.get("token", "")
+        claims = self._services.tokens.redeem(token, start.call_sid, self._loop.time())
         if claims is None:
-            raise Refused("token")
-        await _serve(services, stream, start, claims)
-    except (Refused, TimeoutError) as error:
-        log.warning("a media stream was refused", reason=str(error) or "no start in time")
-        await stream.close(POLICY_VIOLATION)
-    except WebSocketDisconnect:
-        log.info("a media stream went away before it started")
+            return self._refuse("token")
+        self.stream_sid = start.stream_sid
+        self._watch.cancel()
+        self._watch = self._loop.call_later(SILENT_FOR / LOOKS, self._look)
+        reception = self._services.reception
+        with call_context(claims.call.sid):
+            self._session = reception.take(claims.call, self)
+            return reception.attend(self._serve(self._session, claims))
 
-
-async def _serve(services: Services, stream: "_Stream", start: Start, claims: Claims) -> None:
-    outbox = _Outbox(stream.websocket, start.stream_sid)
-    with call_context(claims.call.sid):
-        async with services.reception.call(claims.call, outbox) as session, asyncio.TaskGroup() as tasks:
-            receiving = tasks.create_task(_receive(stream, start, session), name="receive")
-            sending = tasks.create_task(_send(outbox, session), name="send")
+    async def _serve(self, session: Session, claims: Claims) -> None:
+        """The call's task: the edge at which whatever breaks in a call is told, and ends that call alone."""
+        code = NORMAL
+        try:
             await session.run()
-            if not stream.lost:
-                services.lifecycle.ended(claims.call.sid)
-            outbox.hang_up()
-            receiving.cancel()
-            await asyncio.wait([sending], timeout=SEND_WITHIN)
-            sending.cancel()
-        if stream.bad:
-            log.warning("bad messages were skipped", counts=dict(stream.bad))
-        await stream.close(NORMAL)
+        except Exception:
+            log.exception("a call broke")
+            code = INTERNAL_ERROR
+        finally:
+            self._over = True
+            self._watch.cancel()
+            if not self._lost:
+                self._services.seats.ended(claims.call.sid)
+            self._services.seats.leave(claims.call.sid, claims.stream)
+            self._socket.close(code)
+            await self._services.reception.end(session)
+            self._session = None  # the two would keep each other in memory
+        if self.bad:
+            log.warning("bad messages were skipped", counts=dict(self.bad))
 
+    # --- its end ---------------------------------------------------------------------------------
 
-async def _send(outbox: _Outbox, session: Session) -> None:
-    try:
-        await outbox.drain()
-    except (TimeoutError, WebSocketDisconnect, RuntimeError):
-        # the peer stopped reading, or is gone: Starlette tells the latter in two ways
-        session.hung_up(EndedBy.CALLER)
+    def _skip(self, error: BadMessage) -> None:
+        self.bad[error.kind] += 1
+        self._services.counts.bad_messages[error.kind] += 1
+        if self.bad.total() > MOST_BAD_MESSAGES:
+            self._refuse("too many bad messages")
 
+    def _no_start(self) -> None:
+        self._refuse("no start in time")
 
-async def _receive(stream: "_Stream", start: Start, session: Session) -> None:
-    """Hand over messages until the stream ends, for whatever reason."""
-    by = EndedBy.CALLER
-    try:
-        while True:
-            async with asyncio.timeout(SILENT_FOR):
-                message = await stream.next()
-            match message:
-                case Media() | Dtmf() | Mark():
-                    if message.stream_sid != start.stream_sid:
-                        raise Refused("another stream's message")
-                    session.received(message)
-                case Stop():
-                    break
-                case Start():
-                    raise Refused("a second start")
-                case Connected():
-                    pass
-    except WebSocketDisconnect:
-        stream.lost = True  # without a stop: the caller may still be there, and the carrier asks /resume
-    except TimeoutError:
+    def _look(self) -> None:
+        """Is the carrier still there?"""
+        self._missed = 0 if self._alive else self._missed + 1
+        self._alive = False
+        if self._missed < LOOKS - 1:
+            self._watch = self._loop.call_later(SILENT_FOR / LOOKS, self._look)
+            return
         log.warning("the carrier fell silent")
-        stream.lost = True
-        by = EndedBy.SYSTEM
-    except Refused as error:
-        log.warning("a media stream was closed", reason=str(error))
-        await stream.close(POLICY_VIOLATION)
-        by = EndedBy.SYSTEM
-    session.hung_up(by)
+        self._lost = True
+        self._end(EndedBy.SYSTEM)
 
+    def _refuse(self, reason: str) -> None:
+        log.warning("a media stream was refused", reason=reason)
+        self._socket.close(POLICY_VIOLATION)
+        self._end(EndedBy.SYSTEM)
 
-class _Stream:
-    """Messages from a socket; what is not one is counted and skipped, up to a limit."""
-
-    def __init__(self, websocket: WebSocket) -> None:
-        self.websocket = websocket
-        self.bad: Counter[str] = Counter()
-        self.lost = False
-        """It broke off without saying that the call is over."""
-
-    async def start(self) -> Start:
-        """The ``start`` that must come first. Raises ``Refused`` when something else does."""
-        while True:
-            match await self.next():
-                case Connected():
-                    continue
-                case Start() as start:
-                    _check_format(start)
-                    return start
-                case other:
-                    raise Refused(f"{type(other).__name__.lower()} before start")
-
-    async def next(self) -> Message:
-        """The next message. Raises ``WebSocketDisconnect``, or ``Refused`` after too many bad ones."""
-        while True:
-            frame = await self.websocket.receive()
-            if frame["type"] == "websocket.disconnect":
-                raise WebSocketDisconnect(frame.get("code", 1006))
-            try:
-                return decode(frame.get("text"))
-            except BadMessage as error:
-                self.bad[error.kind] += 1
-                if self.bad.total() > MOST_BAD_MESSAGES:
-                    raise Refused("too many bad messages") from None
-
-    async def close(self, code: int) -> None:
-        if self.websocket.application_state is WebSocketState.CONNECTED and (
-            self.websocket.client_state is WebSocketState.CONNECTED
-        ):
-            with contextlib.suppress(WebSocketDisconnect):  # the peer was faster
-                await self.websocket.close(code)
-
-
-def _check_format(start: Start) -> None:
-    if (start.encoding, start.sample_rate, start.channels) != ("audio/x-mulaw", 8000, 1):
-        raise Refused(f"cannot hear {start.encoding} at {start.sample_rate} Hz")
+    def _end(self, by: EndedBy) -> None:
+        self._over = True
+        self._watch.cancel()
+        if self._session is not None:
+            self._session.hung_up(by)

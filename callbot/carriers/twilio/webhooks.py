@@ -6,7 +6,8 @@ Each request proves that it is the carrier's before anything is read from it, lo
 
 import asyncio
 import re
-import secrets
+from datetime import UTC, datetime
+from typing import assert_never
 from urllib.parse import parse_qsl
 
 import structlog
@@ -18,15 +19,19 @@ from starlette.routing import Route
 from twilio.twiml.voice_response import Connect, Stream, VoiceResponse  # type: ignore[import-untyped]
 
 from callbot.call import Call, Direction
-from callbot.carriers.twilio.tokens import Claims
+from callbot.carriers.twilio.tokens import LONGEST_PARTY, Claims
 from callbot.logs import call_context
+from callbot.routing.intake import Busy, CallBack, Dial, Sorry
 from callbot.services import Services, services_of
-from callbot.store.records import StatusReported
+from callbot.store.records import CallbackRequested, StatusReported
 
 MEDIA_PATH = "/twilio/media"
 RESUME_PATH = "/twilio/resume"
 
 SORRY_LATER = "We are sorry, we cannot take your call right now. Please try again in a few minutes."
+SORRY_BUSY = "We are sorry, all our lines are busy right now. Please try again in a few minutes."
+WILL_CALL_BACK = "We are sorry, all our lines are busy right now. We will call you back on this number."
+PUTTING_THROUGH = "All our lines are busy right now. One moment, please, I'll put you through."
 SORRY_RESUMED = "Sorry, the line was interrupted. One moment, please."
 SORRY_LOST = "We are sorry, we have a technical problem. Please call again."
 
@@ -35,7 +40,9 @@ MOST_FIELDS = 200
 BODY_WITHIN = 5.0
 
 _CALL_SID = re.compile(r"CA[0-9a-fA-F]{32}")
-_PARTY = re.compile(r"\+[0-9]{3,15}|[0-9*#]{2,15}|(?:client|sip|sips):[\x21-\x7e]{1,240}")
+_PARTY = re.compile(
+    rf"(?=.{{2,{LONGEST_PARTY}}}\Z)(?:\+[0-9]{{3,15}}|[0-9*#]{{2,15}}|(?:client|sip|sips):[\x21-\x7e]+)"
+)
 # Callers who withhold their number arrive under these "numbers": the words, keyed on a telephone.
 _WITHHELD = frozenset({"+266696687", "+7378742833", "+86282452253", "+8656696", "+2562533", "+464"})
 
@@ -64,10 +71,17 @@ async def voice(request: Request) -> Response:
     with call_context(call.sid):
         if (before := services.lifecycle.answer(call.sid, "voice")) is not None:
             return _twiml(before)
-        if reasons := services.why_not_ready():
+        if reasons := services.why_closed():
+            services.counts.refused["closed"] += 1
             log.warning("a call was turned away", reasons=reasons)
             return _twiml(_goodbye(SORRY_LATER))
-        answer = _stream(services, Claims(call))
+        answer = None
+        full = services.why_full(asyncio.get_running_loop().time())
+        if full is None or services.seats.standing(call.sid).streams:  # asked again: it has its seat already
+            answer = _stream(services, Claims(call))
+        if answer is None:
+            return _twiml(_overflow(services, call, full))
+        services.counts.admitted += 1
         services.lifecycle.answered(call.sid, "voice", answer)
         log.info("a call came in", direction=call.direction.value)
         return _twiml(answer)
@@ -77,19 +91,26 @@ async def resume(request: Request) -> Response:
     """The stream is over. If the conversation is not, the caller gets another stream, once."""
     services, form = await _read(request)
     call = _call(form)
-    asked = f"resume {request.headers.get('i-twilio-idempotency-token', '')}"
+    retry = request.headers.get("i-twilio-idempotency-token", "")
     with call_context(call.sid):
-        if _STATUS_RANK.get(_one(form, "CallStatus"), 0) == _OVER or services.lifecycle.has_ended(call.sid):
+        standing = services.seats.standing(call.sid)
+        if _STATUS_RANK.get(_one(form, "CallStatus"), 0) == _OVER or standing.ended:
             return _twiml(_hang_up())
-        if (before := services.lifecycle.answer(call.sid, asked)) is not None:
+        if retry and (before := services.lifecycle.answer(call.sid, f"resume {retry}")) is not None:
             return _twiml(before)
-        if services.why_not_ready() or not services.lifecycle.resume(call.sid):
+        claims = Claims(call, resumed=True)
+        asked_before = standing.streams >= claims.stream
+        answer = None
+        if not services.why_closed() and (not asked_before or (retry and standing.expected)):
+            answer = _stream(services, claims, first=SORRY_RESUMED)
+        if answer is None:
+            services.counts.lost += 1
             log.error("a call was lost")
             return _twiml(_goodbye(SORRY_LOST))
+        services.counts.resumed += 1
         log.warning("a call lost its stream and gets another")
-        answer = _stream(services, Claims(call, resumed=True), first=SORRY_RESUMED)
-        if asked != "resume ":
-            services.lifecycle.answered(call.sid, asked, answer)
+        if retry:
+            services.lifecycle.answered(call.sid, f"resume {retry}", answer)
         return _twiml(answer)
 
 
@@ -100,7 +121,7 @@ async def status(request: Request) -> Response:
     if reported not in _STATUS_RANK:
         raise _refuse(400, "unknown CallStatus")
     if _STATUS_RANK[reported] == _OVER:
-        services.lifecycle.ended(sid)
+        services.seats.ended(sid)
     seconds = _one(form, "CallDuration")
     services.recorder.put(
         StatusReported(
@@ -199,10 +220,12 @@ def _call(form: Form) -> Call:
     return Call(sid, from_number, to_number, Direction.OUTBOUND if outbound else Direction.INBOUND)
 
 
-def _stream(services: Services, claims: Claims, *, first: str | None = None) -> str:
-    """Open our media socket; when it is over, for whatever reason, ask us how to go on."""
-    token = secrets.token_urlsafe(16)
-    services.tokens.issue(token, claims, asyncio.get_running_loop().time())
+def _stream(services: Services, claims: Claims, *, first: str | None = None) -> str | None:
+    """Open our media socket; when it is over, for whatever reason, ask us how to go on. None: no seat is
+    free."""
+    token = services.admit(claims, asyncio.get_running_loop().time())
+    if token is None:
+        return None
     public_url = str(services.settings.public_url)
     stream = Stream(url=f"ws{public_url.removeprefix('http')}{MEDIA_PATH}")
     stream.parameter(name="token", value=token)
@@ -214,6 +237,36 @@ def _stream(services: Services, claims: Claims, *, first: str | None = None) -> 
     response.append(connect)
     response.redirect(f"{public_url}{RESUME_PATH}", method="POST")
     return str(response)
+
+
+def _overflow(services: Services, call: Call, full: str | None) -> str:
+    """No room: the way on that the number dialled has."""
+    number = services.numbers.get(call.to_number)
+    way = number.overflow if number is not None else Sorry()
+    if isinstance(way, CallBack) and call.from_number == "anonymous":
+        way = Sorry()  # nobody could keep that promise
+    name = type(way).__name__.lower()
+    services.counts.refused[name] += 1
+    log.warning("a call overflowed", way=name, reason=full or "the last seat was taken")
+    match way:
+        case Dial(to, say):
+            response = VoiceResponse()
+            response.say(say or PUTTING_THROUGH)
+            response.dial(to)
+            return str(response)
+        case CallBack(say):
+            services.recorder.put(
+                CallbackRequested(call.sid, call.from_number, call.to_number, datetime.now(UTC))
+            )
+            return _goodbye(say or WILL_CALL_BACK)
+        case Busy():
+            response = VoiceResponse()
+            response.reject(reason="busy")
+            return str(response)
+        case Sorry(say):
+            return _goodbye(say or SORRY_BUSY)
+        case _:
+            assert_never(way)
 
 
 def _goodbye(line: str) -> str:

@@ -15,9 +15,10 @@ from callbot.providers import mulaw
 from callbot.providers.inference import InferencePool
 from callbot.providers.ports import SpeechToText, Transcribed
 from callbot.providers.registry import Models
-from callbot.providers.stt.listener import DEFAULT_PACE, MODEL_RATE, Listener, Pace, UtteranceModel
+from callbot.providers.stt.listener import DEFAULT_PACE, Listener, Pace, UtteranceModel
 from callbot.providers.stt.moonshine import MoonshineModel
 from callbot.providers.stt.recognizer import Recognizer
+from callbot.providers.stt.utterance_audio import MODEL_RATE
 from callbot.providers.stt.whisper import WhisperIn, WhisperModel
 from callbot.providers.stt.whisper_files import check_folder, joined_in
 

@@ -17,12 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callbot.errors import CallbotError, InvalidState, ProviderError
-from callbot.providers import mulaw
 from callbot.providers.inference import InferencePool
 from callbot.providers.ports import Transcribed
 from callbot.providers.stt.loudness import Loudness
-
-MODEL_RATE: Final = 16_000
+from callbot.providers.stt.utterance_audio import UtteranceAudio
 
 
 class UtteranceModel(Protocol):
@@ -68,16 +66,25 @@ class _Decode:
 class _Utterance:
     number: int
     loudness: Loudness = field(default_factory=Loudness)
-    audio: bytearray = field(default_factory=bytearray)
-    """Of the segment that is still open; ``begin`` is where in the utterance it begins."""
-    begin: int = 0
+    audio: UtteranceAudio = field(default_factory=UtteranceAudio)
+    """Of the segment that is still open."""
     kept: list[_Decode] = field(default_factory=list)
     """The segments before it, which are decoded once."""
     newest: _Decode | None = None
 
     @property
+    def begin(self) -> int:
+        """Where in the utterance the open segment begins."""
+        return self.audio.begin
+
+    @property
     def end(self) -> int:
-        return self.begin + len(self.audio)
+        return self.audio.end
+
+    @property
+    def size(self) -> int:
+        """Of the open segment, in bytes."""
+        return self.end - self.begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +137,16 @@ class Listener:
 
     def send(self, audio: bytes) -> None:
         now = self._utterance("send")
-        now.audio += audio
+        now.audio.feed(audio)
         now.loudness.feed(audio)
-        while len(now.audio) >= self._pace.longest:
+        while now.size >= self._pace.longest:
             self._cut(now)
         self._decode_when_due(now)
 
     def flush(self) -> None:
         now = self._utterance("flush")
         if not self._covers_all_speech(now) or (now.newest and now.newest.still_queued):
-            now.newest = self._decode(now, len(now.audio), urgent=True)
+            now.newest = self._decode(now, now.end, urgent=True)
         self._finals.append(_report(now, final=True))
         self._drop_partials()
         self._on_news()
@@ -175,11 +182,11 @@ class Listener:
         covered = now.newest.until if now.newest else now.begin
         speech_end = now.loudness.speech_end
         paused = covered < speech_end + self._pace.pause <= now.end and speech_end > now.begin
-        enough = max(self._pace.partial_every, len(now.audio) // self._pace.partials_per_length)
+        enough = max(self._pace.partial_every, now.size // self._pace.partials_per_length)
         much_is_new = speech_end > covered and now.end - covered >= enough
         long_enough = now.end >= self._pace.first_partial
         if paused or (much_is_new and long_enough):
-            now.newest = self._decode(now, len(now.audio), urgent=False)
+            now.newest = self._decode(now, now.end, urgent=False)
             if long_enough:
                 self._partials.append(_report(now, final=False))
 
@@ -190,18 +197,18 @@ class Listener:
         heard_enough = min(now.end, now.loudness.speech_end + self._pace.pause)
         return now.newest is not None and now.newest.until >= heard_enough
 
-    def _decode(self, now: _Utterance, size: int, *, urgent: bool) -> _Decode:
-        """Decodes the first ``size`` bytes of the open segment."""
-        audio = bytes(now.audio[:size])
+    def _decode(self, now: _Utterance, until: int, *, urgent: bool) -> _Decode:
+        """Decodes the open segment up to a position in the utterance."""
+        excerpt = now.audio.up_to(until)
 
         def work() -> str:
-            return self._model.transcribe(mulaw.decode(audio, rate=MODEL_RATE))
+            return self._model.transcribe(excerpt.samples())
 
         job = self._pool.submit(work, urgent=urgent)
         text = asyncio.wrap_future(job)
         self._running.add(text)
         text.add_done_callback(self._decoded)
-        return _Decode(now.begin + size, job, text)
+        return _Decode(until, job, text)
 
     def _decoded(self, text: asyncio.Future[str]) -> None:
         self._running.discard(text)
@@ -214,11 +221,10 @@ class Listener:
     def _cut(self, now: _Utterance) -> None:
         """Ends the segment where it is quietest near its end, and decodes it for good."""
         end = now.begin + self._pace.longest
-        size = now.loudness.quietest(end - self._pace.look_back_for_cut, end) - now.begin
+        cut = now.loudness.quietest(end - self._pace.look_back_for_cut, end)
         if now.loudness.speech_end > now.begin:
-            now.kept.append(self._decode(now, size, urgent=True))
-        del now.audio[:size]
-        now.begin += size
+            now.kept.append(self._decode(now, cut, urgent=True))
+        now.audio.forget(cut)
         now.newest = None
 
     def _drop_partials(self) -> None:

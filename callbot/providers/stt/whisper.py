@@ -34,7 +34,8 @@ class WhisperModel:
     def load(cls, folder: Path, *, threads: int) -> Self:
         """A CTranslate2 model with its ``tokenizer.json``, for so many threads at once.
 
-        Half a second, so not on the event loop. Raises ``ModelMissing``.
+        Half a second, so not on the event loop. Raises ``ModelMissing``, and ``ConfigurationError`` for a
+        model that knows English alone.
         """
         try:
             model = ctranslate2.models.Whisper(
@@ -42,6 +43,11 @@ class WhisperModel:
             )
         except (RuntimeError, ValueError) as error:
             raise ModelMissing(f"CTranslate2 cannot load the model in {folder}: {error}") from error
+        if not model.is_multilingual:
+            raise ConfigurationError(
+                f"the Whisper model in {folder} knows English alone, which Moonshine hears; "
+                "convert one whose name does not end in .en"
+            )
         return cls(model, tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")))
 
     def check_languages(self, languages: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from callbot.errors import ModelMissing
+from callbot.errors import ConfigurationError, ModelMissing
 from callbot.providers.models import ModelFile, verify
 
 _INSTALL = "callbot[languages]"
@@ -46,17 +46,26 @@ WHOLE: Final = (
         _INSTALL,
     ),
 )
+_NEEDED: Final = (
+    ("model.bin",),
+    ("config.json",),
+    ("tokenizer.json",),
+    ("vocabulary.json", "vocabulary.txt"),  # as the converter is new or old
+)
 
 
 def check_folder(folder: Path) -> Path:
-    """A user's own folder, if it has what CTranslate2 and the tokenizer read. Raises ``ModelMissing``."""
-    absent = [
-        name for name in ("model.bin", "config.json", "tokenizer.json") if not (folder / name).is_file()
-    ]
+    """A user's own folder, if it has what CTranslate2 and the tokenizer read.
+
+    Raises ``ConfigurationError``.
+    """
+    absent = [" or ".join(names) for names in _NEEDED if not any((folder / name).is_file() for name in names)]
     if absent:
-        raise ModelMissing(
-            f"{folder} is no CTranslate2 Whisper model: {', '.join(absent)} absent; convert one with "
-            "ct2-transformers-converter --copy_files tokenizer.json, or leave the setting empty"
+        raise ConfigurationError(
+            f"CALLBOT_WHISPER={folder} is no Whisper model for CTranslate2: "
+            f"there is no {', no '.join(absent)}. Make one with: "
+            "ct2-transformers-converter --model openai/whisper-small --quantization int8 "
+            "--copy_files tokenizer.json --output_dir FOLDER. Or leave CALLBOT_WHISPER empty."
         )
     return folder
 

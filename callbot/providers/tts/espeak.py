@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from callbot.errors import ConfigurationError, ModelMissing, ProviderError
+from callbot.media_stream.audio import RATE
 from callbot.providers import mulaw
 from callbot.providers.inference import InferencePool
 from callbot.providers.ports import Speech, WordTime
@@ -114,11 +115,12 @@ class EspeakVoice:
 
 
 def _speech(piece: Piece, spoken: Spoken) -> Speech:
+    """Resampled in one go: a piece is a sound of its own, as it is for hibari's."""
     samples = np.frombuffer(spoken.pcm, np.int16).astype(np.float32) / np.float32(32768)
     part = sounding(samples, spoken.rate)
     audio = mulaw.encode(levelled(samples[part], spoken.rate), rate=spoken.rate)
-    silence = mulaw.encode(np.zeros(round(piece.pause * mulaw.SAMPLE_RATE), np.float32))
-    words = _words(piece.text, spoken, part.start, len(audio) / mulaw.SAMPLE_RATE)
+    silence = mulaw.encode(np.zeros(round(piece.pause * RATE), np.float32))
+    words = _words(piece.text, spoken, part.start, len(audio) / RATE)
     return Speech(piece.text, audio + silence, words)
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from callbot.media_stream.audio import RATE
 from callbot.providers import mulaw
 from callbot.providers.ports import Speech, WordTime
 from callbot.providers.registry import Models
@@ -35,7 +36,7 @@ class FakeVoice:
 
 
 def _tone(seconds: float) -> bytes:
-    times = np.arange(round(seconds * mulaw.SAMPLE_RATE), dtype=np.float32) / mulaw.SAMPLE_RATE
+    times = np.arange(round(seconds * RATE), dtype=np.float32) / RATE
     return mulaw.encode(np.float32(0.3) * np.sin(np.float32(2 * np.pi * 440) * times))
 
 

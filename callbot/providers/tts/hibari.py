@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from callbot.media_stream.audio import RATE
 from callbot.providers import mulaw
 from callbot.providers.inference import InferencePool
 from callbot.providers.ports import Speech, WordTime
@@ -53,6 +54,11 @@ class HibariVoice:
             yield await asyncio.wrap_future(job)
 
     def _render(self, piece: Piece) -> Speech:
+        """Resampled in one go, as a piece is a sound of its own: rendered apart from the others, trimmed
+        and levelled as a whole, silent where it begins and ends. One resampler for a whole text would
+        hold back the last tenth of a second of each piece and hand it out with the next, and the words'
+        times would no longer be those of the audio they come with.
+        """
         character = self._character
         rendered = self._model.render(
             piece.text,
@@ -64,8 +70,8 @@ class HibariVoice:
         rate = SAMPLE_RATE * character.resonance
         part = sounding(rendered.samples, rate)
         audio = mulaw.encode(levelled(rendered.samples[part], rate), rate=rate)
-        audio += mulaw.encode(np.zeros(round(piece.pause * mulaw.SAMPLE_RATE), np.float32))
-        before, seconds = part.start / rate, len(audio) / mulaw.SAMPLE_RATE
+        audio += mulaw.encode(np.zeros(round(piece.pause * RATE), np.float32))
+        before, seconds = part.start / rate, len(audio) / RATE
 
         def shifted(moment: float) -> float:
             return float(min(max(0.0, moment / character.resonance - before), seconds))

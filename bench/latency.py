@@ -1,0 +1,240 @@
+"""Where the time between the caller's last word and our first sound goes: ``callbot bench latency``.
+
+    python -m bench.latency [--json FILE] [CALLER.wav ...]
+
+Recorded callers ring one after another over the local exchange: on the whole offline stack with its real
+models, and on stand-ins that take no time, so that what is left is ours.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich import box
+from rich.bar import Bar
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import callbot.conversation
+from bench.breakdown import Breakdown, Parts
+from bench.machine import Machine, machine
+from bench.standins import StandInBrain, StandInEars, StandInVoice
+from bench.statistics import Summary, summary
+from callbot import logs
+from callbot.app import create_app
+from callbot.call import Call
+from callbot.carriers.twilio.signatures import Signatures
+from callbot.cli.local import Local, Records, local, local_settings
+from callbot.cli.simulate import Ringing, read, ring
+from callbot.config import LogLevel, Settings
+from callbot.conversation.effects import Phrase
+from callbot.conversation.rules import TurnRules, parse_rules
+from callbot.detection import Detection
+from callbot.errors import ConfigurationError
+from callbot.exchange.errors import ScenarioError, SoundError
+from callbot.providers.vad.silero import SileroDetector
+from callbot.reception import Reception
+from callbot.server import running
+from callbot.services import Services
+from callbot.session import Equipment, Observer
+from callbot.store.recorder import Recorder
+
+CALLERS: Final = ("support_bill", "sales_order", "technical_visit", "email", "numbers_spelled", "tour")
+NAMES: Final = tuple(part.name for part in fields(Parts))
+
+_AUDIO: Final = Path(__file__).parents[1] / "fixtures" / "audio"
+_RULES: Final = Path(callbot.conversation.__file__).parent / "rules.yaml"
+_AGENT: Final = "support"
+_BAR: Final = 32
+_COLOURS: Final = ("cyan", "blue", "magenta", "yellow", "green")
+
+
+# --- what came of it -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What was measured on one stack. Times are in ms.
+
+    ``parts`` and ``response`` are by the bot's own clock; ``at_the_ear`` is what the exchange measured on the
+    audio that the same callers heard.
+    """
+
+    name: str
+    parts: Mapping[str, Summary]
+    response: Summary
+    at_the_ear: Summary
+    responses: tuple[Parts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    machine: Machine
+    date: str | None
+    callers: tuple[str, ...]
+    stacks: tuple[Stack, ...]
+
+
+def stack(name: str, responses: Sequence[Parts], at_the_ear: Sequence[float]) -> Stack:
+    """``responses`` are in seconds, ``at_the_ear`` in ms."""
+    in_ms = tuple(Parts(*(round(getattr(one, part) * 1000, 2) for part in NAMES)) for one in responses)
+    return Stack(
+        name,
+        {part: summary([getattr(one, part) for one in in_ms]) for part in NAMES},
+        summary([one.total for one in in_ms]),
+        summary(at_the_ear),
+        in_ms,
+    )
+
+
+def table(one: Stack) -> Table:
+    """A row for each part, its bar beginning where the one before it ended."""
+    drawn = Table(title=one.name, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    drawn.add_column("part")
+    drawn.add_column("p50 ms", justify="right")
+    drawn.add_column("p95 ms", justify="right")
+    drawn.add_column("", min_width=_BAR)
+    whole = sum(part.p50 or 0.0 for part in one.parts.values()) or 1.0
+    began = 0.0
+    for (name, part), colour in zip(one.parts.items(), _COLOURS, strict=True):
+        ended = began + (part.p50 or 0.0)
+        drawn.add_row(name, *_figures(part), Bar(whole, began, ended, width=_BAR, color=colour))
+        began = ended
+    drawn.add_section()
+    drawn.add_row("response", *_figures(one.response), Text(f"{one.response.count} answers", "dim"))
+    drawn.add_row("at the ear", *_figures(one.at_the_ear), Text(f"{one.at_the_ear.count} answers", "dim"))
+    return drawn
+
+
+def _figures(one: Summary) -> tuple[str, str]:
+    p50, p95 = ("-" if value is None else f"{value:.1f}" for value in (one.p50, one.p95))
+    return p50, p95
+
+
+# --- calling -------------------------------------------------------------------------------------
+
+Stage = Callable[[Settings, Observer], AbstractAsyncContextManager[Local]]
+"""A bot and an exchange, with somebody who watches its calls."""
+
+
+@asynccontextmanager
+async def stand_ins(settings: Settings, observer: Observer) -> AsyncIterator[Local]:
+    """The product with providers that take no time."""
+    records = Records()
+
+    @asynccontextmanager
+    async def services(settings: Settings) -> AsyncIterator[Services]:
+        async with AsyncExitStack() as leaving:
+            recorder = Recorder(settings.database_url, spool=settings.spool)
+            await recorder.start()
+            leaving.push_async_callback(recorder.aclose)
+            reception = Reception(
+                _equipping(Detection(SileroDetector.load())),
+                recorder,
+                settings.recordings,
+                observers=(observer,),
+                finished=records.put,
+            )
+            leaving.push_async_callback(reception.aclose)
+            yield Services(
+                settings=settings,
+                recorder=recorder,
+                reception=reception,
+                missing=lambda: (),
+                signatures=Signatures.of(settings),
+            )
+
+    app = create_app(settings, services=services)
+    async with running(app) as port:
+        yield Local(settings, port, records, app.state.services)
+
+
+def _equipping(detection: Detection) -> Callable[[Call], Equipment]:
+    voices = {_AGENT: StandInVoice(0.0)}
+    equipment = Equipment(
+        rules=rules(),
+        detection=detection,
+        ears=lambda: StandInEars(0.0),
+        brain=lambda agent: StandInBrain(0.0),
+        voices=voices,
+        fixed_voices=voices,
+        phrases={"en": dict.fromkeys(Phrase, "Sorry, could you say that again?")},
+        first_agent=_AGENT,
+        language="en",
+        speakers={},
+    )
+    return lambda call: equipment
+
+
+def rules() -> TurnRules:
+    """The product's own."""
+    return parse_rules(_RULES.read_text(encoding="utf-8"))
+
+
+async def measure(
+    name: str, stage: Stage, callers: Sequence[Ringing], folder: Path, tell: Callable[[str], None]
+) -> Stack:
+    """Let the callers ring, one after another."""
+    breakdown = Breakdown(rules())
+    at_the_ear: list[float] = []
+    tell(f"{name}: loading")
+    async with stage(local_settings(folder), breakdown.observe) as bot:
+        for number, caller in enumerate(callers, 1):
+            tell(f"{name}: {caller.name} rings ({number} of {len(callers)})")
+            rung = await ring(bot, caller)
+            at_the_ear += [float(response.after_ms) for response in rung.result.responses]
+    return stack(name, breakdown.responses, at_the_ear)
+
+
+STAGES: Final[Mapping[str, Stage]] = {
+    "the offline stack": lambda settings, observer: local(settings, observers=(observer,)),
+    "stand-ins": stand_ins,
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    given = argparse.ArgumentParser(
+        prog="callbot bench latency", description="Where the time of a response goes, one call at a time."
+    )
+    given.add_argument("callers", nargs="*", type=Path, metavar="CALLER.wav", help="recorded callers (six)")
+    given.add_argument("--date", metavar="DATE", help="written into the JSON as it is")
+    given.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
+    asked = given.parse_args(argv)
+    console = Console()
+    try:
+        callers = [read(path) for path in asked.callers or [_AUDIO / f"{name}.wav" for name in CALLERS]]
+    except (ScenarioError, SoundError, ConfigurationError) as error:
+        console.print(str(error), style="red", markup=False)
+        return 2
+    logs.configure(local_settings().model_copy(update={"log_level": LogLevel.WARNING}))
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, console.status("") as status:
+
+        def tell(text: str) -> None:
+            if console.is_terminal:
+                status.update(text)
+            else:
+                console.print(text, highlight=False, markup=False)
+
+        stacks = tuple(
+            asyncio.run(measure(name, stage, callers, Path(folder) / str(n), tell))
+            for n, (name, stage) in enumerate(STAGES.items())
+        )
+    for one in stacks:
+        console.print(table(one))
+    if asked.json is not None:
+        found = Latency(machine(), asked.date, tuple(caller.name for caller in callers), stacks)
+        asked.json.parent.mkdir(parents=True, exist_ok=True)
+        asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+    return 0 if all(one.responses for one in stacks) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,163 @@
+"""The server that is measured: callbot's own, with everything on but real speech and language providers.
+
+    python -m bench.server [--port 0] [--workers 1] [--folder FOLDER] [--stt 0] [--brain 0] [--tts 0]
+
+Signatures, tokens, seats, turn-taking, ledger, transcript, recordings, records and metrics are the product's.
+Prints one line of JSON when every worker takes calls: where the webhook is, and what it takes to be let in.
+"""
+
+import argparse
+import contextlib
+import os
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import psutil
+
+import callbot.conversation
+from bench.standins import Latencies, StandInBrain, StandInEars, StandInVoice
+from callbot import logs
+from callbot.accepting import listen, url_of
+from callbot.assembly import watched
+from callbot.call import Call
+from callbot.carriers.twilio.signatures import Signatures
+from callbot.config import Settings, load
+from callbot.conversation.effects import Phrase
+from callbot.conversation.rules import parse_rules
+from callbot.detection import Detection
+from callbot.metrics.calls import CallMeter
+from callbot.metrics.exposition import Exposition
+from callbot.metrics.instruments import Metrics
+from callbot.metrics.sampler import Sampler
+from callbot.providers.inference import InferencePool
+from callbot.providers.vad.silero import SileroDetector
+from callbot.reception import Reception
+from callbot.server import serve
+from callbot.services import Services
+from callbot.session import Equipment
+from callbot.store.recorder import Recorder
+from callbot.workers import supervise
+
+AUTH_TOKEN: Final = "benchmark0f1e2d3c4b5a69788796a5b4"
+MOST_CALLS: Final = 4000
+READY_WITHIN: Final = 60.0
+SETTLED_AFTER: Final = 2.0
+"""Seconds that the last worker is given to open; it has a detector to load, which takes a tenth of that."""
+_RULES: Final = Path(callbot.conversation.__file__).parent / "rules.yaml"
+_AGENT: Final = "support"
+_LATENCIES: Final = "BENCH_LATENCIES"
+
+
+@asynccontextmanager
+async def services(settings: Settings) -> AsyncIterator[Services]:
+    """What a process of the benchmark shares; how slow its providers are, the environment says."""
+    latencies = msgspec.json.decode(os.environ.get(_LATENCIES, "{}"), type=Latencies)
+    rules = parse_rules(_RULES.read_text(encoding="utf-8")).for_calls_up_to(settings.max_call_seconds)
+    detection = Detection(SileroDetector.load())
+    voices = {_AGENT: StandInVoice(latencies.tts)}
+    phrases = {"en": dict.fromkeys(Phrase, "Sorry, could you say that again?")}
+
+    def equip(call: Call) -> Equipment:
+        return Equipment(
+            rules=rules,
+            detection=detection,
+            ears=lambda: StandInEars(latencies.stt),
+            brain=lambda agent: StandInBrain(latencies.brain),
+            voices=voices,
+            fixed_voices=voices,
+            phrases=phrases,
+            first_agent=_AGENT,
+            language="en",
+            speakers={},
+        )
+
+    async with AsyncExitStack() as leaving:
+        recorder = Recorder(settings.database_url, spool=settings.spool)
+        await recorder.start()
+        leaving.push_async_callback(recorder.aclose)
+        metrics = Metrics()
+        meter = CallMeter(metrics)
+        reception = Reception(equip, recorder, settings.recordings, observers=(meter.observe,))
+        leaving.push_async_callback(reception.aclose)
+        inference = InferencePool(1)
+        leaving.callback(inference.close)
+        served = Services(
+            exposition=Exposition(metrics),
+            settings=settings,
+            recorder=recorder,
+            reception=reception,
+            missing=lambda: (),
+            signatures=Signatures.of(settings),
+        )
+        sampler = Sampler(metrics, meter, watched(served, detection, inference))
+        await leaving.enter_async_context(sampler.running())
+        yield served
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The line that is printed. ``pids``: the processes that take calls, and the one that keeps them."""
+
+    webhook: str
+    public_url: str
+    auth_token: str
+    pids: tuple[int, ...]
+
+
+def _say_when_ready(url: str, workers: int) -> None:
+    """Print the line once every worker answers. Each has connections of its own, dealt out in turn, so
+    the question is asked until as many workers as there are have been there long enough to open."""
+    until = time.monotonic() + READY_WITHIN
+    process = psutil.Process()
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=5):
+            children = process.children()
+            if workers == 1 or len(children) == workers:
+                pids = (process.pid, *(child.pid for child in children))
+                ready = Ready(f"{url}/twilio/voice", url, AUTH_TOKEN, pids)
+                if workers > 1:
+                    time.sleep(SETTLED_AFTER)
+                print(msgspec.json.encode(ready).decode(), flush=True)
+                return
+        time.sleep(0.05)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench.server")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--folder", type=Path, help="for recordings and records; else one that is removed")
+    for name in ("stt", "brain", "tts"):
+        parser.add_argument(f"--{name}", type=float, default=0.0, metavar="SECONDS", help="its latency")
+    given = parser.parse_args()
+    with contextlib.ExitStack() as leaving:
+        folder = given.folder or Path(leaving.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        listener = listen("127.0.0.1", given.port)
+        url = url_of(listener)
+        os.environ |= {  # workers read their settings from it
+            "CALLBOT_DATA": str(folder),
+            "CALLBOT_MAX_CALLS": str(MOST_CALLS),
+            "LOG_LEVEL": "warning",
+            "PUBLIC_URL": url,
+            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+            _LATENCIES: msgspec.json.encode(Latencies(given.stt, given.brain, given.tts)).decode(),
+        }
+        settings = load(None)
+        logs.configure(settings)
+        threading.Thread(target=_say_when_ready, args=(url, given.workers), daemon=True).start()
+        if given.workers == 1:
+            serve(settings, services=services, listener=listener)
+        else:
+            supervise(settings, services="bench.server:services", workers=given.workers, listener=listener)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""The media socket: picows speaks WebSocket for ``/twilio/media``, uvicorn for everything else.
+
+A call sends fifty frames a second. On picows, which is compiled, one costs about a quarter of what it
+costs on Starlette (``docs/performance.md``). Both share the port and the process: uvicorn reads the
+request, and when it is an upgrade asks ``Upgrade`` for a protocol; that one looks at the path, and hands
+the connection on.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from picows import (
+    WSAutoPingStrategy,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+)
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from uvicorn.config import Config
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+
+from callbot.carriers.twilio.media import MediaStream
+from callbot.carriers.twilio.webhooks import MEDIA_PATH
+from callbot.media_stream.messages import LARGEST_MESSAGE
+from callbot.services import Services
+
+SEND_WITHIN: Final = 5.0
+"""Seconds for a peer that has stopped reading to go on, and for a closing handshake."""
+READ_BUFFER: Final = 4096
+"""Bytes a socket reads into; ten frames. It grows to the largest message when it must."""
+
+SERVICE_RESTART: Final = 1012
+
+log = structlog.get_logger()
+_picows_log: Final = logging.getLogger("callbot.media_socket")
+_picows_log.setLevel(logging.CRITICAL)  # it tells of every connection, and of what a peer did wrong
+
+
+class MediaSocket(WSListener):
+    """A connection at ``/twilio/media``. Fragments are put together, up to the largest message."""
+
+    def __init__(self, services: Services, open_sockets: set[Any]) -> None:
+        super().__init__()
+        self._services = services
+        self._open_sockets = open_sockets
+        self._fragments: bytearray | None = None
+        self._fragments_type = WSMsgType.TEXT
+        self._give_up: asyncio.TimerHandle | None = None
+        self._closing = False
+
+    # --- picows calls ----------------------------------------------------------------------------
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._open_sockets.add(self)
+        self._stream = MediaStream(self._services, self)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind is WSMsgType.TEXT and frame.fin:
+            self._stream.received(frame.get_payload_as_memoryview())
+        elif kind is WSMsgType.CLOSE:
+            if not transport.is_close_frame_sent:
+                transport.send_close(frame.get_close_code())
+            transport.disconnect()
+        elif kind is WSMsgType.BINARY and frame.fin:
+            self._stream.received(None)
+        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            self._fragment(frame)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._closing = True
+        self._open_sockets.discard(self)
+        if self._give_up is not None:
+            self._give_up.cancel()
+        self._stream.closed()
+        del self._stream  # the two would keep each other in memory
+
+    def pause_writing(self) -> None:
+        if not self._closing:
+            self._give_up = self._loop.call_later(SEND_WITHIN, self._stuck)
+
+    def resume_writing(self) -> None:
+        if self._give_up is not None and not self._closing:
+            self._give_up.cancel()
+
+    # --- the stream calls ------------------------------------------------------------------------
+
+    def send(self, message: bytes) -> None:
+        self._transport.send(WSMsgType.TEXT, message)
+
+    def close(self, code: int) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        if self._give_up is not None:
+            self._give_up.cancel()
+        self._transport.send_close(code)  # type: ignore[arg-type]  # any code, not only theirs
+        # the peer answers and the connection ends; if it does not, it ends all the same
+        self._give_up = self._loop.call_later(SEND_WITHIN, self._abort)
+
+    # --- uvicorn calls ---------------------------------------------------------------------------
+
+    def shutdown(self) -> None:
+        """The server leaves."""
+        self.close(SERVICE_RESTART)
+
+    # ---------------------------------------------------------------------------------------------
+
+    def _fragment(self, frame: WSFrame) -> None:
+        if frame.msg_type is not WSMsgType.CONTINUATION:
+            self._fragments, self._fragments_type = bytearray(), frame.msg_type
+        if self._fragments is None:
+            return self.close(1002)
+        if len(self._fragments) + frame.payload_size > LARGEST_MESSAGE:
+            return self.close(1009)
+        self._fragments += frame.get_payload_as_memoryview()
+        if frame.fin:
+            whole, self._fragments = bytes(self._fragments), None
+            self._stream.received(whole if self._fragments_type is WSMsgType.TEXT else None)
+        return None
+
+    def _stuck(self) -> None:
+        self._closing = True
+        self._stream.stuck()
+        self._abort()
+
+    def _abort(self) -> None:
+        self._transport.disconnect(graceful=False)
+
+
+class Upgrade:
+    """What uvicorn takes for its WebSocket protocol, as ``ws=upgrades(app)``."""
+
+    def __init__(
+        self, app: Starlette, config: Config, server_state: ServerState, app_state: dict[str, Any]
+    ) -> None:
+        self._app = app
+        self._config = config
+        self._server_state = server_state
+        self._app_state = app_state
+        self._loop = asyncio.get_running_loop()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """The request, whole. uvicorn makes this object the transport's protocol when we return; before
+        anything more is read, the one that it is for takes its place."""
+        path = data.split(b" ", 2)[1].partition(b"?")[0]
+        protocol = self._picows() if path == MEDIA_PATH.encode() else self._sansio()
+        protocol.connection_made(self._transport)
+        if isinstance(protocol, asyncio.BufferedProtocol):
+            rest = memoryview(data)
+            while rest:
+                buffer = memoryview(protocol.get_buffer(len(rest)))
+                size = min(len(rest), len(buffer))
+                buffer[:size] = rest[:size]
+                protocol.buffer_updated(size)
+                rest = rest[size:]
+        else:
+            protocol.data_received(data)
+        self._loop.call_soon(self._transport.set_protocol, protocol)
+
+    def _sansio(self) -> asyncio.Protocol:
+        return WebSocketsSansIOProtocol(
+            config=self._config, server_state=self._server_state, app_state=self._app_state
+        )
+
+    def _picows(self) -> asyncio.BufferedProtocol:
+        protocol: asyncio.BufferedProtocol = WSProtocol(
+            None,
+            None,
+            False,  # the server's side
+            self._listener,
+            _picows_log,
+            True,  # an exception of ours closes the socket
+            SEND_WITHIN,
+            False,  # no pings: a stream that is alive sends fifty frames a second
+            SEND_WITHIN,
+            SEND_WITHIN,
+            WSAutoPingStrategy.PING_WHEN_IDLE,
+            True,  # pings are answered
+            LARGEST_MESSAGE,
+            None,
+            READ_BUFFER,
+        )
+        return protocol
+
+    def _listener(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
+        services: Services = self._app.state.services
+        headers = Headers(
+            raw=[
+                (name.lower().encode("latin-1"), value.encode("latin-1"))
+                for name, value in request.headers.items()
+            ]
+        )
+        if not services.signatures.upgrade(headers, request.path.decode("latin-1")):
+            log.warning("a media stream was refused", reason="signature")
+            return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(403), None)
+        return MediaSocket(services, self._server_state.connections)
+
+
+def upgrades(app: Starlette) -> Callable[..., Upgrade]:
+    """For ``uvicorn.Config(ws=...)``; ``app.state.services`` is read when a socket opens."""
+
+    def upgrade(config: Config, server_state: ServerState, app_state: dict[str, Any]) -> Upgrade:
+        return Upgrade(app, config, server_state, app_state)
+
+    return upgrade

@@ -1,0 +1,112 @@
+"""The latency benchmark: how it is told, and a real call on stand-ins."""
+
+import logging
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import msgspec
+import pytest
+import structlog
+from rich.console import Console
+
+from bench import latency
+from bench.breakdown import Parts
+from bench.latency import CALLERS, Latency, Stack, main, stack, stand_ins, table
+from callbot.config import names
+
+AUDIO = Path(__file__).parents[2] / "fixtures" / "audio"
+
+
+def shown(one: Stack) -> list[str]:
+    console = Console(file=StringIO(), width=80)
+    console.print(table(one))
+    assert isinstance(console.file, StringIO)
+    return [text.rstrip() for text in console.file.getvalue().splitlines()]
+
+
+def bar(lines: list[str], part: str) -> tuple[int, int]:
+    """Where a part's bar begins and ends."""
+    (found,) = [text for text in lines if text.strip().startswith(part)]
+    drawn = [column for column, letter in enumerate(found) if letter in "█▉▊▋▌▍▎▏▐▕"]
+    return min(drawn), max(drawn)
+
+
+MADE_UP = stack(
+    "made up",
+    [
+        Parts(0.2, 0.0, 0.05, 0.1, 0.001),
+        Parts(0.2, 0.1, 0.06, 0.12, 0.002),
+        Parts(0.2, 0.0, 0.04, 0.1, 0.001),
+    ],
+    [380.0, 400.0, 520.0],
+)
+
+
+def test_each_part_has_percentiles_in_ms():
+    assert (MADE_UP.parts["endpoint"].p50, MADE_UP.parts["endpoint"].p95) == (200, 200)
+    assert (MADE_UP.parts["transcript"].p50, MADE_UP.parts["transcript"].p95) == (0, 100)
+    assert (MADE_UP.response.p50, MADE_UP.response.p95) == (pytest.approx(351), pytest.approx(482))
+    assert MADE_UP.at_the_ear.p50 == 400
+
+
+def test_the_bars_follow_one_another_and_are_as_long_as_the_parts():
+    lines = shown(MADE_UP)
+    endpoint, brain, voice = (bar(lines, part) for part in ("endpoint", "brain", "voice"))
+    assert endpoint[1] <= brain[0] + 1
+    assert brain[1] <= voice[0] + 1
+    lengths = {
+        last - first: part for part, (first, last) in zip("ebv", (endpoint, brain, voice), strict=True)
+    }
+    assert "".join(lengths[length] for length in sorted(lengths)) == "bve"
+
+
+def test_the_table_fits_an_ordinary_terminal():
+    assert max(map(len, shown(MADE_UP))) <= 80
+
+
+def test_a_stack_that_answered_nobody_can_be_told():
+    lines = shown(stack("silent", [], []))
+    assert any("0 answers" in text for text in lines)
+
+
+def test_the_usual_callers_are_there():
+    assert all((AUDIO / f"{name}.wav").is_file() for name in CALLERS)
+
+
+def test_a_caller_that_cannot_be_read_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([str(tmp_path / "nobody.wav")]) == 2
+    assert "nobody.wav" in capsys.readouterr().out.replace("\n", "")
+
+
+@pytest.fixture
+def an_operator_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No settings but the defaults, and what the command does to logging is undone."""
+    for name in names():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.mark.realtime
+@pytest.mark.usefixtures("an_operator_of_its_own")
+def test_a_real_call_on_stand_ins_waits_for_the_rules_and_for_little_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(latency, "STAGES", {"stand-ins": stand_ins})
+    result = tmp_path / "result.json"
+    assert main([str(AUDIO / "hangup.wav"), "--json", str(result)]) == 0
+    found = msgspec.json.decode(result.read_bytes(), type=Latency)
+    (one,) = found.stacks
+    assert found.callers == ("hangup",)
+    assert len(one.responses) == 1
+    assert one.parts["endpoint"].p50 == pytest.approx(200, abs=1)
+    assert one.parts["transcript"].max == 0
+    assert one.at_the_ear.p50 is not None
+    assert one.response.p50 is not None
+    assert one.at_the_ear.p50 >= one.response.p50 - 20  # a frame is the ear's grain
+    assert "stand-ins: hangup rings (1 of 1)" in capsys.readouterr().out
