@@ -7,7 +7,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help call serve simulate test lint bench soak constraints fixtures clean
+.PHONY: help call serve simulate test lint bench wer soak constraints fixtures clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -38,7 +38,10 @@ lint: $(VENV)/.test  ## check format, style, types and who imports whom
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/.test  ## measure the word error rate
+bench: $(VENV)/.test  ## measure how many calls this machine holds (half an hour; see docs/performance.md)
+	@$(BIN)/callbot bench capacity --workers 2 --json build/capacity.json --chart build/capacity.svg
+
+wer: $(VENV)/.test  ## measure the word error rate
 	@$(BIN)/python -m bench.wer
 
 soak: $(VENV)/.test  ## call after call for ten minutes, watching memory and open files

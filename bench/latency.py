@@ -11,7 +11,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -26,26 +26,18 @@ from rich.text import Text
 import callbot.conversation
 from bench.breakdown import Breakdown, Parts
 from bench.machine import Machine, machine
-from bench.standins import StandInBrain, StandInEars, StandInVoice
+from bench.server import rules, services
 from bench.statistics import Summary, summary
 from callbot import logs
 from callbot.app import create_app
-from callbot.call import Call
-from callbot.carriers.twilio.signatures import Signatures
 from callbot.cli.local import Local, Records, local, local_settings
 from callbot.cli.simulate import Ringing, read, ring
 from callbot.config import LogLevel, Settings
-from callbot.conversation.effects import Phrase
-from callbot.conversation.rules import TurnRules, parse_rules
-from callbot.detection import Detection
 from callbot.errors import ConfigurationError
 from callbot.exchange.errors import ScenarioError, SoundError
-from callbot.providers.vad.silero import SileroDetector
-from callbot.reception import Reception
 from callbot.server import running
 from callbot.services import Services
-from callbot.session import Equipment, Observer
-from callbot.store.recorder import Recorder
+from callbot.session import Observer
 
 CALLERS: Final = ("support_bill", "sales_order", "technical_visit", "email", "numbers_spelled", "tour")
 NAMES: Final = tuple(part.name for part in fields(Parts))
@@ -130,53 +122,12 @@ async def stand_ins(settings: Settings, observer: Observer) -> AsyncIterator[Loc
     """The product with providers that take no time."""
     records = Records()
 
-    @asynccontextmanager
-    async def services(settings: Settings) -> AsyncIterator[Services]:
-        async with AsyncExitStack() as leaving:
-            recorder = Recorder(settings.database_url, spool=settings.spool)
-            await recorder.start()
-            leaving.push_async_callback(recorder.aclose)
-            reception = Reception(
-                _equipping(Detection(SileroDetector.load())),
-                recorder,
-                settings.recordings,
-                observers=(observer,),
-                finished=records.put,
-            )
-            leaving.push_async_callback(reception.aclose)
-            yield Services(
-                settings=settings,
-                recorder=recorder,
-                reception=reception,
-                missing=lambda: (),
-                signatures=Signatures.of(settings),
-            )
+    def watched(settings: Settings) -> AbstractAsyncContextManager[Services]:
+        return services(settings, observers=(observer,), finished=records.put)
 
-    app = create_app(settings, services=services)
+    app = create_app(settings, services=watched)
     async with running(app) as port:
         yield Local(settings, port, records, app.state.services)
-
-
-def _equipping(detection: Detection) -> Callable[[Call], Equipment]:
-    voices = {_AGENT: StandInVoice(0.0)}
-    equipment = Equipment(
-        rules=rules(),
-        detection=detection,
-        ears=lambda: StandInEars(0.0),
-        brain=lambda agent: StandInBrain(0.0),
-        voices=voices,
-        fixed_voices=voices,
-        phrases={"en": dict.fromkeys(Phrase, "Sorry, could you say that again?")},
-        first_agent=_AGENT,
-        language="en",
-        speakers={},
-    )
-    return lambda call: equipment
-
-
-def rules() -> TurnRules:
-    """The product's own."""
-    return parse_rules(_RULES.read_text(encoding="utf-8"))
 
 
 async def measure(

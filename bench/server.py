@@ -31,7 +31,7 @@ from callbot.call import Call
 from callbot.carriers.twilio.signatures import Signatures
 from callbot.config import Settings, load
 from callbot.conversation.effects import Phrase
-from callbot.conversation.rules import parse_rules
+from callbot.conversation.rules import TurnRules, parse_rules
 from callbot.detection import Detection
 from callbot.metrics.calls import CallMeter
 from callbot.metrics.exposition import Exposition
@@ -39,10 +39,10 @@ from callbot.metrics.instruments import Metrics
 from callbot.metrics.sampler import Sampler
 from callbot.providers.inference import InferencePool
 from callbot.providers.vad.silero import SileroDetector
-from callbot.reception import Reception
+from callbot.reception import Finished, Reception
 from callbot.server import serve
 from callbot.services import Services
-from callbot.session import Equipment
+from callbot.session import Equipment, Observer
 from callbot.store.recorder import Recorder
 from callbot.workers import supervise
 
@@ -56,18 +56,28 @@ _AGENT: Final = "support"
 _LATENCIES: Final = "BENCH_LATENCIES"
 
 
+def rules() -> TurnRules:
+    """The product's own."""
+    return parse_rules(_RULES.read_text(encoding="utf-8"))
+
+
 @asynccontextmanager
-async def services(settings: Settings) -> AsyncIterator[Services]:
+async def services(
+    settings: Settings,
+    *,
+    observers: tuple[Observer, ...] = (),
+    finished: Finished = lambda record: None,
+) -> AsyncIterator[Services]:
     """What a process of the benchmark shares; how slow its providers are, the environment says."""
     latencies = msgspec.json.decode(os.environ.get(_LATENCIES, "{}"), type=Latencies)
-    rules = parse_rules(_RULES.read_text(encoding="utf-8")).for_calls_up_to(settings.max_call_seconds)
+    turns = rules().for_calls_up_to(settings.max_call_seconds)
     detection = Detection(SileroDetector.load())
     voices = {_AGENT: StandInVoice(latencies.tts)}
     phrases = {"en": dict.fromkeys(Phrase, "Sorry, could you say that again?")}
 
     def equip(call: Call) -> Equipment:
         return Equipment(
-            rules=rules,
+            rules=turns,
             detection=detection,
             ears=lambda: StandInEars(latencies.stt),
             brain=lambda agent: StandInBrain(latencies.brain),
@@ -85,7 +95,9 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
         leaving.push_async_callback(recorder.aclose)
         metrics = Metrics()
         meter = CallMeter(metrics)
-        reception = Reception(equip, recorder, settings.recordings, observers=(meter.observe,))
+        reception = Reception(
+            equip, recorder, settings.recordings, observers=(meter.observe, *observers), finished=finished
+        )
         leaving.push_async_callback(reception.aclose)
         inference = InferencePool(1)
         leaving.callback(inference.close)

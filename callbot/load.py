@@ -1,9 +1,9 @@
 """How much a worker has to do, and when that is enough: a call is refused before the others suffer.
 
 Ten times a second ``tick`` is told how late the event loop woke up and how long the models' queue is;
-``heard`` is told once a second of every live call how late its latest frame was. A worker is full when one of these was beyond its limit
-for most of the last two seconds, and takes calls again when it was below the lower limit for as long:
-between the two it remains what it was.
+``heard`` is told once a second of every live call how late its latest frame was. A worker is full when one
+of these was beyond its limit for most of the last two seconds, and takes calls again when it was below the
+lower limit for as long: between the two it remains what it was.
 """
 
 from collections import deque

@@ -76,11 +76,12 @@ def row(record: Record) -> dict[str, Any]:
 
 def upsert(record: Record, dialect: str) -> Insert:
     """The statement that stores ``record`` and all of its kind, in ``sqlite`` or ``postgresql``."""
-    return _upsert(type(record), tuple(row(record)), dialect)
+    kind: Any = type(record)
+    return _upsert(kind, tuple(row(record)), dialect)
 
 
 @cache
-def _upsert(kind: type[Record], columns: tuple[str, ...], dialect: str) -> Insert:
+def _upsert(kind: Any, columns: tuple[str, ...], dialect: str) -> Insert:
     table = _TABLE_OF[kind]
     statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
     keys = [column.name for column in table.primary_key]

@@ -104,6 +104,15 @@ def _read_all(words: Sequence[Written], reader: _Reader) -> list[str]:
 
 def _finished(text: str, word: Written, reader: _Reader) -> str:
     """``text`` with its punctuation, and nothing in it that a voice must not be given."""
+    clean = text if text.isascii() and text.isalpha() else _cleaned(text, reader)
+    if not clean:
+        return ""
+    if word.tail:
+        clean = clean.rstrip(",.") + word.tail
+    return word.lead + clean
+
+
+def _cleaned(text: str, reader: _Reader) -> str:
     kept = [
         character if _may_be_said(character, reader) else " "
         for character in unicodedata.normalize("NFC", text)
@@ -111,12 +120,7 @@ def _finished(text: str, word: Written, reader: _Reader) -> str:
     clean = " ".join(
         part for part in "".join(kept).split() if any(map(str.isalnum, part)) or part in reader.kept
     )
-    clean = clean.strip("'-") if not clean.startswith("'") else clean.rstrip("-")
-    if not clean:
-        return ""
-    if word.tail:
-        clean = clean.rstrip(",.") + word.tail
-    return word.lead + clean
+    return clean.strip("'-") if not clean.startswith("'") else clean.rstrip("-")
 
 
 def _may_be_said(character: str, reader: _Reader) -> bool:
