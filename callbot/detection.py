@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from callbot.media_stream.vad import Activity, Chunk, VoiceActivity, samples_of
 from callbot.providers.ports import SpeechDetector
 
-GATHER: Final = 0.008
+GATHER: Final = 0.010
 """Seconds from one run to the next: a run of 64 chunks costs a sixth of 64 runs."""
 MOST_AT_ONCE: Final = 256
 """Chunks, some 4 ms of work: the sockets are read in between."""

@@ -2,8 +2,8 @@
 
 Ten times a second ``tick`` is told how late the event loop woke up and how long the models' queue is;
 ``heard`` is told once a second of every live call how late its latest frame was. A worker is full when one
-of these was beyond its limit for most of the last two seconds, and takes calls again when it was below the
-lower limit for as long: between the two it remains what it was.
+of these was beyond its limit for most of the last seconds (``window``, ``late_for``), and takes calls again
+when it was below the lower limit for as long: between the two it remains what it was.
 """
 
 from collections import deque
@@ -26,7 +26,9 @@ class Limits:
     ``loop_lag``    seconds that the event loop wakes up late. At two frames every call's audio waits; the
                     longest waits are then some times as long, and the bot's playback buffer is 400 ms.
     ``late_calls``  the share of calls with a frame that came more than ``late_after`` seconds late in the
-                    last second. The network's own jitter makes some of them late on a quiet machine too.
+                    last second. The network's own jitter makes some of them late on a quiet machine too,
+                    and a stall of it all of them at once: it counts when it was so for most of
+                    ``late_for`` seconds.
     ``queue``       jobs that wait for each of the models' threads. A job takes some ten milliseconds to a
                     hundred, so with four in front of it a transcript comes up to half a second late.
     ``calls``       live calls; CALLBOT_MAX_CALLS.
@@ -36,6 +38,7 @@ class Limits:
     loop_lag: Limit = Limit(0.040, 0.010)
     late_calls: Limit = Limit(0.30, 0.10)
     late_after: float = 0.150
+    late_for: float = 6.0
     queue: Limit = Limit(4.0, 1.0)
     window: float = 2.0
 
@@ -73,7 +76,7 @@ class Load:
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self._lag = _Measure(self.limits.loop_lag, self.limits.window)
-        self._late = _Measure(self.limits.late_calls, self.limits.window)
+        self._late = _Measure(self.limits.late_calls, self.limits.late_for)
         self._queue = _Measure(self.limits.queue, self.limits.window)
         self._calls = 0
         self._late_calls = 0

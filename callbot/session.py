@@ -59,6 +59,7 @@ PREROLL: Final = 2_400
 """Bytes, 300 ms, kept from before speech was noticed, so that no word loses its beginning."""
 PIECE: Final = 480
 """Bytes, 60 ms: what the recogniser is given at a time, so that it is not woken for every frame."""
+FRAME_MS: Final = 20
 CLOCK_STEP: Final = 0.002
 """A timer may fire so much early."""
 
@@ -177,7 +178,7 @@ class Session:
             if verdict is Verdict.HANG_UP:
                 self.hung_up(EndedBy.SYSTEM)
             return
-        if not 0 <= at_ms <= now * 1000:  # the carrier's clock is never ahead of ours by itself
+        if not 0 <= at_ms <= now * 1000 + FRAME_MS:  # the carrier's clock is never far ahead of ours
             at_ms = max(0, min(at_ms, round(now * 1000)))
         if self._recording is not None:
             self._recording.caller(at_ms, audio)

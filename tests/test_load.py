@@ -33,15 +33,13 @@ class Watched:
         ({"queue": 6.0}, "6 jobs wait for each of the models' threads"),
     ],
 )
-def test_what_lasts_two_seconds_makes_a_worker_full_and_its_end_makes_it_free(
-    strain: dict[str, float], why: str
-) -> None:
+def test_what_lasts_makes_a_worker_full_and_its_end_makes_it_free(strain: dict[str, float], why: str) -> None:
     worker = Watched()
     worker.spend(10)
     assert worker.full() is None
-    worker.spend(2.0, **strain)  # type: ignore[arg-type]
+    worker.spend(LIMITS.late_for if "late" in strain else 2.0, **strain)  # type: ignore[arg-type]
     assert worker.full() == why
-    worker.spend(2.1)
+    worker.spend(LIMITS.late_for + 0.1)
     assert worker.full() is None
 
 

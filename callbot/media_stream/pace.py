@@ -30,6 +30,22 @@ class Verdict(Enum):
 class Pace:
     """Counts one stream's audio against the clock."""
 
+    __slots__ = (
+        "_arrived",
+        "_asked",
+        "_audio",
+        "_chunk",
+        "_least_behind",
+        "_most_behind",
+        "_punctual",
+        "_punctual_before",
+        "_window_ends",
+        "flooded",
+        "frames",
+        "lost",
+        "repeated",
+    )
+
     def __init__(self) -> None:
         self.frames = 0
         self.lost = 0
@@ -37,8 +53,8 @@ class Pace:
         self.flooded = 0
         self._chunk = 0
         self._audio = 0.0
-        self._window_started = 0.0
-        self._window_audio = 0.0
+        self._arrived = 0.0
+        self._window_ends = FLOOD_SECONDS
         # How long after its time on the carrier's clock a frame came. The two clocks began at different
         # moments, so only differences between frames mean anything.
         self._least_behind = inf
@@ -64,17 +80,21 @@ class Pace:
                 self._most_behind = behind
             if behind < self._least_behind:
                 self._least_behind = behind
-        if now - self._window_started >= FLOOD_SECONDS:
-            rate = self._window_audio / (now - self._window_started)
-            self._window_started, self._window_audio = now, 0.0
-            if rate > FLOOD_RATE:
-                return Verdict.HANG_UP
-        self._window_audio += seconds
-        if self._audio + seconds > now + MOST_AHEAD:
+        self._arrived += seconds
+        if now >= self._window_ends and self._is_flood(now):
+            return Verdict.HANG_UP
+        audio = self._audio + seconds
+        if audio > now + MOST_AHEAD:
             self.flooded += 1
             return Verdict.FLOOD
-        self._audio = max(self._audio + seconds, now - MOST_AHEAD)
+        self._audio = audio if audio > now - MOST_AHEAD else now - MOST_AHEAD
         return Verdict.TAKE
+
+    def _is_flood(self, now: float) -> bool:
+        """Whether audio came much faster than time passed in the window that ends ``now``."""
+        rate = self._arrived / (FLOOD_SECONDS + now - self._window_ends)
+        self._window_ends, self._arrived = now + FLOOD_SECONDS, 0.0
+        return rate > FLOOD_RATE
 
     def late(self) -> float | None:
         """By how many seconds the latest of the frames since this was last asked came behind the most

@@ -8,7 +8,7 @@ anyone runs them, ``decide`` takes the probabilities back.
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,8 +132,7 @@ class Smoother:
         return [SpeechHeld(ends_at, self._chunks * CHUNK_SECONDS, not self._opened)] if told else []
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """What the detector is asked about: mu-law, ``CONTEXT`` samples of what came before and ``CHUNK`` new
     ones, which end at ``ends_at`` on the media clock."""
 
@@ -152,11 +151,13 @@ class VoiceActivity:
     """One call's side of speech detection: cuts frames into chunks, and says which of them the detector
     should hear; takes its probabilities back, in the same order."""
 
+    __slots__ = ("_buffer", "_ends_at", "_gate", "_recent", "_smoother", "_unheard")
+
     def __init__(self, rules: SmootherRules | None = None) -> None:
         self._smoother = Smoother(rules or SmootherRules())
         self._gate = Gate()
-        self._pending = bytearray()
-        self._before = SILENCE * CONTEXT
+        self._buffer = SILENCE * CONTEXT
+        """The end of the last chunk, and what has come since."""
         self._ends_at = 0.0
         self._unheard: deque[Chunk] = deque(maxlen=REPLAYED)
         self._recent: deque[bytes] = deque(maxlen=_RECENT)
@@ -168,19 +169,19 @@ class VoiceActivity:
     def feed(self, audio: bytes, starts_at: float) -> Sequence[Chunk]:
         """Mu-law of any length that begins at ``starts_at`` on the media clock: the chunks that are due,
         oldest first. ``decide`` must be called for each, in order, some time later."""
-        pending = self._pending
-        if not pending:
+        buffer = self._buffer
+        if len(buffer) == CONTEXT:
             self._ends_at = starts_at
-        pending += audio
-        if len(pending) < CHUNK:
+        buffer += audio
+        if len(buffer) < CONTEXT + CHUNK:
+            self._buffer = buffer
             return ()
         due: list[Chunk] = []
-        while len(pending) >= CHUNK:
-            new = bytes(pending[:CHUNK])
-            del pending[:CHUNK]
+        while len(buffer) >= CONTEXT + CHUNK:
+            new, buffer = buffer[: CONTEXT + CHUNK], buffer[CHUNK:]
             self._ends_at += CHUNK_SECONDS
-            self._pass(Chunk(self._before + new, self._ends_at), loudness(new), due)
-            self._before = new[-CONTEXT:]
+            self._pass(Chunk(new, self._ends_at), loudness(new), due)
+        self._buffer = buffer
         return due
 
     def _pass(self, chunk: Chunk, level: float, due: list[Chunk]) -> None:

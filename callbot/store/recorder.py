@@ -149,7 +149,9 @@ class Recorder:
             while batch := self._take():
                 if not await self._store(batch):
                     break
-            else:
+                if len(batch) < BATCH and not (self._closing or self._hurry.is_set()):
+                    break  # what came meanwhile waits for company
+            if not self.waiting:
                 self._idle.set()
             if self._closing:
                 return
@@ -161,10 +163,10 @@ class Recorder:
                 await self._wake.wait()
         except TimeoutError:
             return
+        self._wake.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GATHER):
                 await self._hurry.wait()
-        self._wake.clear()
 
     def _take(self) -> list[Record]:
         """The next batch: calls and turns first, in the order they came."""

@@ -76,10 +76,11 @@ class StereoRecording:
     def caller(self, at_ms: float, audio: bytes) -> None:
         """Mu-law that the caller said, beginning ``at_ms`` on the media clock."""
         track = self._caller
-        if round(at_ms * SAMPLES_PER_MS) == track.end == self._written + len(track.audio) and self.enabled:
+        end = track.end
+        if at_ms * SAMPLES_PER_MS == end == self._written + len(track.audio) and self.enabled:
             track.audio += audio  # what nearly every frame is: the next one
-            track.end += len(audio)
-            if track.end >= self._due:
+            track.end = end = end + len(audio)
+            if end >= self._due:
                 self._write_what_is_due()
         else:
             self._place(track, _LEFT, at_ms, audio)

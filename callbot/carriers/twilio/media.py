@@ -31,6 +31,8 @@ POLICY_VIOLATION: Final = 1008
 INTERNAL_ERROR: Final = 1011
 NORMAL: Final = 1000
 
+_OF_A_STREAM: Final = (Media, Mark, Dtmf)
+
 log = structlog.get_logger()
 
 
@@ -77,7 +79,7 @@ class MediaStream:
         session = self._session
         if session is None:
             self._before_start(message)
-        elif isinstance(message, Media | Mark | Dtmf):
+        elif isinstance(message, _OF_A_STREAM):
             if message.stream_sid == self.stream_sid:
                 session.received(message)
             else:
