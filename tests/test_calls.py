@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.realtime, pytest.mark.models, pytest.mark.timeout(400)
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "audio"
 CALLERS = {path.stem: path for path in sorted(FIXTURES.glob("*.wav"))}
-AT_ONCE = 4
+AT_ONCE = 3
 
 
 @pytest.fixture(scope="module")

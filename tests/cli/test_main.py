@@ -15,7 +15,7 @@ def test_the_command_is_installed() -> None:
 def test_help_names_every_command(callbot: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert callbot("--help") == 0
     shown = capsys.readouterr().out
-    for command in ("call", "serve", "simulate", "doctor"):
+    for command in ("call", "serve", "simulate", "doctor", "bench"):
         assert f"│ {command} " in shown
 
 
