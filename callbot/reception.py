@@ -1,8 +1,8 @@
 """Where calls are taken: gives each its session, its recording and its place in the records."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +16,15 @@ from callbot.conversation.events import Event, LanguageHeard, Pressed, ReplyFail
 from callbot.conversation.transcript import slots_as_json
 from callbot.media_stream.pace import Tally
 from callbot.session import Equipment, Line, Observer, Session
-from callbot.store.disk import Disk
 from callbot.store.recorder import Recorder
 from callbot.store.recording import StereoRecording
 from callbot.store.records import CallBegan, CallEnded, HandoffMade, Happened, TurnTaken
 
 MOST_REMEMBERED: Final = 1_000
+NUMBERS_APART: Final = 10_000
+"""The turns of a call that comes back to another process are numbered on from so far."""
+CLOSING_LIMIT: Final = 20.0
+"""Seconds for calls to store what they have; longer than a recording waits for its disk."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,20 +56,27 @@ class Reception:
         self._papers: dict[Session, _Papers] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._earlier: dict[str, tuple[int, int]] = {}
-        self._disk = Disk()
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="recording")
 
     async def aclose(self) -> None:
         """After the last call: wait for the end of those that are ending, and let go of the disk."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        if self._tasks:
+            _, stuck = await asyncio.wait(self._tasks, timeout=CLOSING_LIMIT)
+            for task in stuck:
+                log.error("a call does not end and is cut off")
+                task.cancel()
+            await asyncio.gather(*stuck, return_exceptions=True)
         self._disk.shutdown()
 
-    def take(self, call: Call, line: Line) -> Session:
-        """A session for an authenticated call. ``end`` it when its ``run`` has returned."""
+    def take(self, call: Call, line: Line, *, stream: int = 1) -> Session:
+        """A session for an authenticated call, on the ``stream`` of it that has started. ``end`` it when its
+        ``run`` has returned."""
         equipment = self._equip(call)
         path = self._recordings / f"{call.sid}.wav" if self._recordings is not None else None
         recording = StereoRecording(path, executor=self._disk) if path is not None else None
-        turns, entries = self._earlier.pop(call.sid, (0, 0))
+        # what an earlier stream had in another process is not known here: its rows must stay
+        apart = (stream - 1) * NUMBERS_APART
+        turns, entries = self._earlier.pop(call.sid, (apart, apart))
         call_log = _CallLog(self._recorder, entries)
         session = Session(
             call,
@@ -106,15 +116,6 @@ class Reception:
         recording = await papers.recording.close() if papers.recording is not None else None
         self.recordings_disabled += papers.recording is not None and not papers.recording.enabled
         self._record(session, recording)
-
-    @asynccontextmanager
-    async def call(self, call: Call, line: Line) -> AsyncIterator[Session]:
-        """``take``, and at the end ``end``."""
-        session = self.take(call, line)
-        try:
-            yield session
-        finally:
-            await self.end(session)
 
     def _remember(self, call_sid: str, turns: int, entries: int) -> None:
         """Should the call come back on another stream, its turns are numbered on from here."""

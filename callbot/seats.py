@@ -73,7 +73,7 @@ class Seats:
             return self._plan.occupy(call_sid, stream, self.row, now)
 
     def leave(self, call_sid: str, stream: int) -> None:
-        """The stream is over and what it left is stored."""
+        """The stream is over."""
         with self._lock:
             self._plan.leave(call_sid, stream)
 

@@ -4,16 +4,19 @@ The detector judges by level; ears and voice are the fakes that ship with the po
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
 from callbot.agents.brain import Action, Brain, History, Request
+from callbot.call import Call
 from callbot.conversation.effects import Phrase
 from callbot.detection import Detection
 from callbot.providers.ports import SpeechToText, TextToSpeech
-from callbot.session import Equipment
+from callbot.reception import Reception
+from callbot.session import Equipment, Line, Session
 from tests.conversation.script import RULES
 
 PHRASES = {
@@ -72,3 +75,13 @@ def equipment(
         language="en",
         speakers=speakers or {},
     )
+
+
+@asynccontextmanager
+async def attended(reception: Reception, call: Call, line: Line) -> AsyncIterator[Session]:
+    """A call that the reception has taken, until it has ended it."""
+    session = reception.take(call, line)
+    try:
+        yield session
+    finally:
+        await reception.end(session)

@@ -16,6 +16,7 @@ from callbot.services import Services
 from callbot.store.calls import get_call
 from callbot.store.engine import open_engine
 from tests.serving import settings_in
+from tests.staff import attended
 from tests.test_reception import QuickLine
 
 pytestmark = pytest.mark.models
@@ -31,7 +32,7 @@ def settings(folder: Path, **overrides: object) -> Settings:
 async def greeted(services: Services) -> None:
     """A call that is over once its greeting was heard."""
     line = QuickLine()
-    async with services.reception.call(CALL, line) as session:
+    async with attended(services.reception, CALL, line) as session:
         line.session = session
         running = asyncio.create_task(session.run())
         async with asyncio.timeout(10):

@@ -35,7 +35,7 @@ from callbot.store.calls import StoredCall, get_call, list_events
 from callbot.store.engine import open_engine
 from callbot.store.recorder import Recorder
 from callbot.store.tables import Event
-from tests.staff import ScriptedBrain, equipment
+from tests.staff import ScriptedBrain, attended, equipment
 from tests.test_session import SILENCE, VOICE
 
 CALL = Call("CA" + "1" * 32, "+15550142", "+15550100")
@@ -126,7 +126,7 @@ class Office:
     async def take(self, *keys: str, speech: float = 0.0, call: Call = CALL) -> None:
         """One call: the keys are pressed and answered one after the other; the caller then hangs up."""
         line = QuickLine()
-        async with self.reception.call(call, line) as session:
+        async with attended(self.reception, call, line) as session:
             line.session = session
             assert self.reception.live == {call.sid: session}
             running = asyncio.create_task(session.run())
@@ -281,7 +281,7 @@ async def test_a_reply_that_failed_is_in_the_log_with_its_turn(office: Office) -
 
 async def test_a_call_that_breaks_leaves_a_record_that_says_so(office: Office) -> None:
     async def broken() -> None:
-        async with office.reception.call(CALL, QuickLine()):
+        async with attended(office.reception, CALL, QuickLine()):
             raise ConnectionError("gone")
 
     with pytest.raises(ConnectionError):

@@ -93,7 +93,8 @@ class MediaStream:
         """The socket is gone, whoever closed it."""
         if self._session is None and not self._over:
             log.info("a media stream went away before it started")
-        self._lost = not self._over  # without a stop the caller may still be there: the carrier asks /resume
+        if not self._over:
+            self._lost = True  # without a stop the caller may still be there: the carrier asks /resume
         self._end(EndedBy.CALLER)
 
     def stuck(self) -> None:
@@ -134,7 +135,7 @@ class MediaStream:
         self._watch = self._loop.call_later(SILENT_FOR / LOOKS, self._look)
         reception = self._services.reception
         with call_context(claims.call.sid):
-            self._session = reception.take(claims.call, self)
+            self._session = reception.take(claims.call, self, stream=claims.stream)
             return reception.attend(self._serve(self._session, claims))
 
     async def _serve(self, session: Session, claims: Claims) -> None:

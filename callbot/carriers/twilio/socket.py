@@ -39,6 +39,8 @@ SEND_WITHIN: Final = 5.0
 READ_BUFFER: Final = 4096
 """Bytes a socket reads into; ten frames. It grows to the largest message when it must."""
 
+PROTOCOL_ERROR: Final = 1002
+MESSAGE_TOO_BIG: Final = 1009
 SERVICE_RESTART: Final = 1012
 
 log = structlog.get_logger()
@@ -122,9 +124,9 @@ class MediaSocket(WSListener):
         if frame.msg_type is not WSMsgType.CONTINUATION:
             self._fragments, self._fragments_type = bytearray(), frame.msg_type
         if self._fragments is None:
-            return self.close(1002)
+            return self.close(PROTOCOL_ERROR)
         if len(self._fragments) + frame.payload_size > LARGEST_MESSAGE:
-            return self.close(1009)
+            return self.close(MESSAGE_TOO_BIG)
         self._fragments += frame.get_payload_as_memoryview()
         if frame.fin:
             whole, self._fragments = bytes(self._fragments), None
