@@ -61,15 +61,18 @@ $(BIN)/pip:
 	echo "    make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; \
 	exit 1
 
-# $(call install,CONSTRAINTS): pip names some eighty files, so only the ones that take a while are shown.
+# $(call install,CONSTRAINTS): pip names some eighty files, so only the ones that take a while are shown. The
+# file is the whole resolution, so nothing is resolved again: pip, asked to, takes the newest release of a
+# package that another one wants with an extra, and then complains that it is not the one pinned.
 # The project itself is linked in, not built from anything off this machine.
 define install
 	@set -o pipefail; \
 	$(BIN)/pip install --disable-pip-version-check --progress-bar off \
-	    --require-hashes --only-binary :all: --requirement $(1) \
+	    --no-deps --require-hashes --only-binary :all: --requirement $(1) \
 	    | while read -r line; do case "$$line" in *" MB)") echo "  $$line" ;; esac; done
 	@$(BIN)/pip install --disable-pip-version-check --quiet \
 	    --no-index --no-deps --no-build-isolation --editable .
+	@$(BIN)/pip check --disable-pip-version-check >/dev/null || $(BIN)/pip check
 	@echo "Installed."
 endef
 

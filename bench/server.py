@@ -12,7 +12,6 @@ import os
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import msgspec
 import psutil
 
 import callbot.conversation
+from bench.scraping import look
 from bench.standins import Latencies, StandInBrain, StandInEars, StandInVoice
 from callbot import logs
 from callbot.accepting import listen, url_of
@@ -49,8 +49,6 @@ from callbot.workers import supervise
 AUTH_TOKEN: Final = "benchmark0f1e2d3c4b5a69788796a5b4"
 MOST_CALLS: Final = 4000
 READY_WITHIN: Final = 60.0
-SETTLED_AFTER: Final = 2.0
-"""Seconds that the last worker is given to open; it has a detector to load, which takes a tenth of that."""
 _RULES: Final = Path(callbot.conversation.__file__).parent / "rules.yaml"
 _AGENT: Final = "support"
 _LATENCIES: Final = "BENCH_LATENCIES"
@@ -125,20 +123,16 @@ class Ready:
 
 
 def _say_when_ready(url: str, workers: int) -> None:
-    """Print the line once every worker answers. Each has connections of its own, dealt out in turn, so
-    the question is asked until as many workers as there are have been there long enough to open."""
+    """Print the line once every worker takes calls, which ``/metrics`` tells of all of them together."""
     until = time.monotonic() + READY_WITHIN
     process = psutil.Process()
     while time.monotonic() < until:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=5):
-            children = process.children()
-            if workers == 1 or len(children) == workers:
-                pids = (process.pid, *(child.pid for child in children))
-                ready = Ready(f"{url}/twilio/voice", url, AUTH_TOKEN, pids)
-                if workers > 1:
-                    time.sleep(SETTLED_AFTER)
-                print(msgspec.json.encode(ready).decode(), flush=True)
-                return
+        page = look(f"{url}/metrics")
+        if page is not None and page.whole("callbot_workers") == workers:
+            pids = (process.pid, *(child.pid for child in process.children()))
+            ready = Ready(f"{url}/twilio/voice", url, AUTH_TOKEN, pids)
+            print(msgspec.json.encode(ready).decode(), flush=True)
+            return
         time.sleep(0.05)
 
 

@@ -78,9 +78,11 @@ def equipment(
 
 
 @asynccontextmanager
-async def attended(reception: Reception, call: Call, line: Line) -> AsyncIterator[Session]:
+async def attended(
+    reception: Reception, call: Call, line: Line, *, stream: int = 1
+) -> AsyncIterator[Session]:
     """A call that the reception has taken, until it has ended it."""
-    session = reception.take(call, line)
+    session = reception.take(call, line, stream=stream)
     try:
         yield session
     finally:

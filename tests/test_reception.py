@@ -123,10 +123,10 @@ class Office:
             finished=self.finished.append,
         )
 
-    async def take(self, *keys: str, speech: float = 0.0, call: Call = CALL) -> None:
+    async def take(self, *keys: str, speech: float = 0.0, call: Call = CALL, stream: int = 1) -> None:
         """One call: the keys are pressed and answered one after the other; the caller then hangs up."""
         line = QuickLine()
-        async with attended(self.reception, call, line) as session:
+        async with attended(self.reception, call, line, stream=stream) as session:
             line.session = session
             assert self.reception.live == {call.sid: session}
             running = asyncio.create_task(session.run())
@@ -229,6 +229,16 @@ async def test_the_turns_and_the_log_of_a_resumed_call_are_numbered_on(office: O
     assert [turn.turn for turn in stored.turns] == [1, 2, 3, 4, 5, 6]
     assert [turn.text for turn in stored.turns] == ["Hello.", "7#", "Sure."] * 2
     assert [event.n for event in events] == [1, 2, 3, 4]
+
+
+async def test_faults_64_a_call_that_comes_back_to_another_process_overwrites_nothing(office: Office) -> None:
+    await office.take("7#")
+    office.reception._earlier.clear()  # the process that had it is dead; this one never heard of it
+    await office.take("7#", stream=2)
+    stored, events = await office.stored()
+    assert [turn.text for turn in stored.turns] == ["Hello.", "7#", "Sure."] * 2
+    assert [turn.turn for turn in stored.turns][:3] == [1, 2, 3]
+    assert len(events) == 4
 
 
 async def test_only_the_latest_calls_are_remembered_for_that(
