@@ -21,6 +21,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from callbot.errors import ConfigurationError
+from callbot.vendors import Accounts
 
 
 class Environment(StrEnum):
@@ -73,6 +74,13 @@ class Settings(BaseSettings):
     twilio_signing_key_id: str | None = Field(None, validation_alias="TWILIO_SIGNING_KEY_ID")
     twilio_signing_key: SecretStr | None = Field(None, validation_alias="TWILIO_SIGNING_KEY")
 
+    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
+    openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    elevenlabs_api_key: SecretStr | None = Field(None, validation_alias="ELEVENLABS_API_KEY")
+    elevenlabs_base_url: str | None = Field(None, validation_alias="ELEVENLABS_BASE_URL")
+    deepgram_api_key: SecretStr | None = Field(None, validation_alias="DEEPGRAM_API_KEY")
+    deepgram_base_url: str | None = Field(None, validation_alias="DEEPGRAM_BASE_URL")
+
     data: Path = Field(Path("calls"), validation_alias="CALLBOT_DATA")
     database_url: str = Field(
         default_factory=lambda fields: f"sqlite+aiosqlite:///{fields['data'] / 'callbot.db'}",
@@ -80,6 +88,8 @@ class Settings(BaseSettings):
     )
     company: Path | None = Field(None, validation_alias="CALLBOT_COMPANY")
     stt: str = Field("auto", validation_alias="CALLBOT_STT")
+    llm: str = Field("auto", validation_alias="CALLBOT_LLM")
+    tts: str = Field("auto", validation_alias="CALLBOT_TTS")
     whisper: Path | None = Field(None, validation_alias="CALLBOT_WHISPER")
     record: bool = Field(True, validation_alias="CALLBOT_RECORD")
     max_call_seconds: int = Field(3600, ge=10, le=86_400, validation_alias="CALLBOT_MAX_CALL_SECONDS")
@@ -88,6 +98,23 @@ class Settings(BaseSettings):
 
     log_level: LogLevel = Field(LogLevel.INFO, validation_alias="LOG_LEVEL")
     log_format: LogFormat = Field(LogFormat.CONSOLE, validation_alias="LOG_FORMAT")
+
+    @property
+    def accounts(self) -> Accounts:
+        """The vendors that are configured."""
+        keys = {
+            "openai": self.openai_api_key,
+            "elevenlabs": self.elevenlabs_api_key,
+            "deepgram": self.deepgram_api_key,
+        }
+        return Accounts.of(
+            {vendor: key.get_secret_value() if key is not None else None for vendor, key in keys.items()},
+            {
+                "openai": self.openai_base_url,
+                "elevenlabs": self.elevenlabs_base_url,
+                "deepgram": self.deepgram_base_url,
+            },
+        )
 
     @property
     def recordings(self) -> Path:
@@ -104,7 +131,14 @@ class Settings(BaseSettings):
 
     def secrets(self) -> Iterator[str]:
         """The values that no log line may hold."""
-        for secret in (self.twilio_auth_token, self.twilio_signing_key, self.metrics_token):
+        for secret in (
+            self.twilio_auth_token,
+            self.twilio_signing_key,
+            self.metrics_token,
+            self.openai_api_key,
+            self.elevenlabs_api_key,
+            self.deepgram_api_key,
+        ):
             if secret is not None:
                 yield secret.get_secret_value()
         if password := make_url(self.database_url).password:
@@ -132,6 +166,18 @@ class Settings(BaseSettings):
             raise ValueError(f"has more than scheme, host and port. {advice}")
         if not value.isascii() or re.search(r"\s", value):
             raise ValueError(f"has characters that no host name has. {advice}")
+        return value.removesuffix("/")
+
+    @field_validator("openai_base_url", "elevenlabs_base_url", "deepgram_base_url")
+    @classmethod
+    def _is_a_base(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        url = urlsplit(value)
+        if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment:
+            raise ValueError(
+                "is not the address of an interface. Write it with its path: http://localhost:11434/v1"
+            )
         return value.removesuffix("/")
 
     @field_validator("twilio_account_sid")

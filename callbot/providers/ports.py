@@ -4,9 +4,10 @@ All audio that crosses a port is mu-law at 8 kHz, the call's own format; an adap
 wants another rate converts inside.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +88,106 @@ class TextToSpeech(Protocol):
 
         Joined, the pieces' ``text`` has the same words in the same order. Raises ``ProviderError``.
         Closing the iterator stops the work.
+        """
+
+
+# --- language models -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A function that the model may call. ``parameters`` is a JSON schema of an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model wants a function called. ``arguments`` is its JSON, whole and unchecked; ``id`` is never
+    empty (an adapter makes one up for servers that give none)."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Role(StrEnum):
+    CALLER = "caller"
+    AGENT = "agent"
+    TOOL = "tool"
+    """The result of the call whose id is ``call_id``."""
+    NOTE = "note"
+    """From us to the model, in mid-conversation: who takes over, what was found in the documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Role
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+    """Of an agent's message: what it called."""
+    call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One question to a model. What stays the same from turn to turn stands first, byte for byte, so that
+    vendors can cache it: ``instructions``, then ``tools``; ``cache_key`` names that prefix."""
+
+    instructions: str
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    cache_key: str = ""
+    most_tokens: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The next piece of the text."""
+
+    text: str
+
+
+class Ending(StrEnum):
+    STOP = "stop"
+    TOOL_CALLS = "tool_calls"
+    LENGTH = "length"
+    """The answer was longer than it may be."""
+    FILTERED = "filtered"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """``cached`` are those of ``read`` that the vendor had in its cache."""
+
+    read: int
+    cached: int
+    written: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last piece. ``usage`` is None when the server does not tell."""
+
+    ending: Ending
+    usage: TokenUsage | None = None
+
+
+Piece = Words | ToolCall | Finished
+
+
+@runtime_checkable
+class LanguageModel(Protocol):
+    """Any number of calls share one. ``name`` is as in settings: ``openai:gpt-5.4-mini``."""
+
+    name: str
+
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
+        """Text as it comes, tool calls whole (in the order of their first fragment), and ``Finished`` last.
+
+        Raises ``ProviderError``. Closing the iterator closes the vendor's stream.
         """
 
 

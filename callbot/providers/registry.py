@@ -1,8 +1,9 @@
 """Names in settings to adapters. An adapter that no setting names is never imported.
 
-Other packages add theirs by entry points in the groups ``callbot.stt`` and ``callbot.tts``: a
-function of the name as it was set and of ``Models`` that returns a ``Hearing`` or a
-``TextToSpeech``. What stands after a colon in a name is the adapter's own: ``espeak:es``.
+Other packages add theirs by entry points in the groups ``callbot.stt``, ``callbot.llm`` and
+``callbot.tts``: a function of the name as it was set and of ``Models`` that returns a ``Hearing``, a
+``LanguageModel`` or a ``TextToSpeech``. What stands after the first colon in a name is the adapter's own:
+``espeak:es``; for a vendor it is the model, and for its voices the model and, after a slash, the voice.
 """
 
 import difflib
@@ -15,7 +16,8 @@ from typing import Any, Final, Protocol, TypeVar
 
 from callbot.errors import ConfigurationError, ModelMissing
 from callbot.providers.inference import InferencePool
-from callbot.providers.ports import SpeechToText, TextToSpeech
+from callbot.providers.ports import LanguageModel, SpeechToText, TextToSpeech
+from callbot.vendors import Accounts
 
 Model = TypeVar("Model")
 
@@ -25,6 +27,7 @@ STT: Final[Mapping[str, str]] = {
     "moonshine+whisper": "callbot.providers.stt.detecting:moonshine_and_whisper",
     "whisper": "callbot.providers.stt.detecting:whisper",
 }
+LLM: Final[Mapping[str, str]] = {}
 TTS: Final[Mapping[str, str]] = {
     "espeak": "callbot.providers.tts.espeak:voice",
     "fake": "callbot.providers.tts.fake:voice",
@@ -45,13 +48,21 @@ class Models:
     """What the adapters of one process share: threads, and whatever one of them has loaded.
 
     ``cache`` is a folder where a model may be put together; ``whisper`` is a CTranslate2 folder of
-    the user's own, instead of the model that is installed.
+    the user's own, instead of the model that is installed. ``accounts`` are those with vendors.
     """
 
-    def __init__(self, pool: InferencePool, *, cache: Path, whisper: Path | None = None) -> None:
+    def __init__(
+        self,
+        pool: InferencePool,
+        *,
+        cache: Path,
+        whisper: Path | None = None,
+        accounts: Accounts | None = None,
+    ) -> None:
         self.pool = pool
         self.cache = cache
         self.whisper = whisper
+        self.accounts = accounts or Accounts()
         self._lock = threading.Lock()
         self._loaded: dict[str, Any] = {}
         self._closers: list[Callable[[], Awaitable[None]]] = []
@@ -80,6 +91,15 @@ def hearing(name: str, models: Models) -> Hearing:
     Raises ``ConfigurationError`` for a name that cannot be, and ``ModelMissing``.
     """
     found: Hearing = _adapter(name, STT, "callbot.stt", "speech recognition")(name, models)
+    return found
+
+
+def language_model(name: str, models: Models) -> LanguageModel:
+    """The language model that a setting names; nothing is asked of it yet.
+
+    Raises ``ConfigurationError`` for a name that cannot be, or a vendor without a key.
+    """
+    found: LanguageModel = _adapter(name, LLM, "callbot.llm", "language model")(name, models)
     return found
 
 

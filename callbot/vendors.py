@@ -1,0 +1,80 @@
+"""Accounts with vendors: where each is reached, and with which key.
+
+The only place that knows which settings a vendor has. Adapters are given an ``Account``; they never read
+settings, and the names of their models stand in the chain that names them (``deepgram:nova-3``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from callbot.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """``url`` is the base of the vendor's REST interface, without a slash at its end."""
+
+    vendor: str
+    url: str
+    key: str = field(repr=False)
+
+    @property
+    def socket_url(self) -> str:
+        """The same for WebSockets."""
+        return "ws" + self.url.removeprefix("http")
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """``key_setting`` and ``url_setting`` are what the SDKs of the vendor read, too."""
+
+    title: str
+    key_setting: str
+    url_setting: str
+    url: str
+
+
+VENDORS: Final[Mapping[str, Vendor]] = {
+    "openai": Vendor("OpenAI", "OPENAI_API_KEY", "OPENAI_BASE_URL", "https://api.openai.com/v1"),
+    "elevenlabs": Vendor(
+        "ElevenLabs", "ELEVENLABS_API_KEY", "ELEVENLABS_BASE_URL", "https://api.elevenlabs.io"
+    ),
+    "deepgram": Vendor("Deepgram", "DEEPGRAM_API_KEY", "DEEPGRAM_BASE_URL", "https://api.deepgram.com"),
+}
+
+NO_KEY: Final = "none"
+"""What a server of one's own is sent, which asks for no key."""
+
+
+class Unconfigured(ConfigurationError):
+    """A vendor is named whose key is not set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """``given`` is by vendor, and holds those that are configured."""
+
+    given: Mapping[str, Account] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, keys: Mapping[str, str | None], urls: Mapping[str, str | None]) -> "Accounts":
+        """From what is set, by vendor. A server of one's own (a URL without a key) is an account too."""
+        given = {}
+        for name, vendor in VENDORS.items():
+            key, url = keys.get(name), urls.get(name)
+            if key or url:
+                given[name] = Account(name, (url or vendor.url).removesuffix("/"), key or NO_KEY)
+        return cls(given)
+
+    def __contains__(self, vendor: str) -> bool:
+        return vendor in self.given
+
+    def __getitem__(self, vendor: str) -> Account:
+        """Raises ``Unconfigured``, which says what to set."""
+        if vendor not in self.given:
+            about = VENDORS[vendor]
+            raise Unconfigured(
+                f"{about.title} is named, but {about.key_setting} is not set. Write it into .env"
+            )
+        return self.given[vendor]

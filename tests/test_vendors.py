@@ -1,0 +1,29 @@
+import pytest
+
+from callbot.config import load
+from callbot.vendors import NO_KEY, VENDORS, Accounts, Unconfigured
+
+
+def test_a_vendor_without_a_key_says_what_to_set() -> None:
+    for name, vendor in VENDORS.items():
+        with pytest.raises(Unconfigured, match=vendor.key_setting):
+            Accounts()[name]
+
+
+def test_a_key_makes_an_account_at_the_vendors_own_address() -> None:
+    accounts = load(None, deepgram_api_key="dg-4f3e2d1c0b").accounts
+    assert list(accounts.given) == ["deepgram"]
+    assert accounts["deepgram"].url == "https://api.deepgram.com"
+    assert accounts["deepgram"].socket_url == "wss://api.deepgram.com"
+
+
+def test_a_server_of_ones_own_needs_no_key() -> None:
+    account = load(None, openai_base_url="http://localhost:11434/v1/").accounts["openai"]
+    assert (account.url, account.key) == ("http://localhost:11434/v1", NO_KEY)
+    assert account.socket_url == "ws://localhost:11434/v1"
+
+
+def test_a_key_does_not_show_when_an_account_is_printed() -> None:
+    settings = load(None, openai_api_key="sk-9a8b7c6d5e4f")
+    assert "sk-9a8b7c6d5e4f" not in repr(settings.accounts)
+    assert "sk-9a8b7c6d5e4f" in set(settings.secrets())
