@@ -1,0 +1,55 @@
+"""What a call's providers tell of themselves: what was used up, and what had to be replaced.
+
+The wrappers around the adapters (``stt/fallback.py`` and its like) tell it, one for each call; the call
+keeps it in its record, the metrics count it, and prices make money of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from callbot.errors import Trouble
+
+
+class Port(StrEnum):
+    STT = "stt"
+    LLM = "llm"
+    TTS = "tts"
+
+
+class Unit(StrEnum):
+    """What vendors charge for."""
+
+    SECONDS_HEARD = "seconds_heard"
+    TOKENS_READ = "tokens_read"
+    """Of the prompt, those of ``TOKENS_CACHED`` not among them."""
+    TOKENS_CACHED = "tokens_cached"
+    TOKENS_WRITTEN = "tokens_written"
+    CHARACTERS_SPOKEN = "characters_spoken"
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """``amount`` of ``unit`` from ``provider`` (the adapter's name, as in settings)."""
+
+    port: Port
+    provider: str
+    unit: Unit
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A provider failed. ``instead`` is the one that went on, which is the same one if it was tried again,
+    and empty if there was none left. ``attempt`` counts from 1 within one request."""
+
+    port: Port
+    provider: str
+    instead: str
+    trouble: Trouble
+    detail: str
+    attempt: int = 1
+
+
+Report = Callable[[Used | Failed], None]
+"""Told at once, on the event loop's thread; must not wait or raise."""
