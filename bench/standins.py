@@ -14,6 +14,9 @@ from callbot.providers.ports import Speech, Transcribed
 from callbot.providers.tts.fake import FakeVoice
 
 HEARD: Final = "Can you tell me when my order will arrive?"
+BEGUN: Final = "Can you tell me when"
+WHOLE: Final = 10_400
+"""Bytes, 1.3 s: an utterance that is shorter has only begun. The callers' shortest takes 1.5 s."""
 GREETING: Final = "Good morning, how can I help you?"
 ANSWER: Final = "Your order left the warehouse this morning, and it will be with you on Thursday."
 
@@ -29,21 +32,23 @@ class Latencies:
 
 
 class StandInEars:
-    """A ``SpeechToText`` that hears the same in every utterance."""
+    """A ``SpeechToText`` that hears the same in every utterance, but no words before they are said: who is
+    flushed too early gets the beginning of a sentence, as from any recogniser."""
 
     def __init__(self, latency: float) -> None:
         self._latency = latency
         self._events: asyncio.Queue[Transcribed | None] = asyncio.Queue()
         self._utterance = 0
+        self._sent = 0
 
     def start(self, utterance: int) -> None:
-        self._utterance = utterance
+        self._utterance, self._sent = utterance, 0
 
     def send(self, audio: bytes) -> None:
-        pass
+        self._sent += len(audio)
 
     def flush(self) -> None:
-        final = Transcribed(self._utterance, HEARD, final=True)
+        final = Transcribed(self._utterance, HEARD if self._sent >= WHOLE else BEGUN, final=True)
         if self._latency:
             asyncio.get_running_loop().call_later(self._latency, self._events.put_nowait, final)
         else:

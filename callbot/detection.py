@@ -34,21 +34,39 @@ Tell = Callable[[Activity], None]
 class CallDetection:
     """One call's speech. ``tell`` hears of it soon after ``feed``."""
 
-    __slots__ = ("_activity", "_detection", "row", "tell")
+    __slots__ = ("_activity", "_detection", "_waiting", "row", "tell")
 
     def __init__(self, detection: Detection, row: int, tell: Tell) -> None:
         self.row = row
         self.tell: Tell | None = tell
         self._activity = VoiceActivity()
         self._detection = detection
+        self._waiting = 0
 
-    def feed(self, audio: bytes, starts_at: float) -> None:
-        """Mu-law of any length that begins at ``starts_at`` on the media clock; never waits."""
-        for chunk in self._activity.feed(audio, starts_at):
+    @property
+    def heard_to(self) -> float:
+        """The media time up to which all of the audio has been looked at."""
+        return self._activity.decided_to if self._waiting else self._activity.cut_to
+
+    @property
+    def stirring(self) -> bool:
+        """The newest sound may be the beginning of speech; one chunk more will tell."""
+        return self._activity.stirring
+
+    def feed(self, audio: bytes, starts_at: float) -> int:
+        """Mu-law of any length that begins at ``starts_at`` on the media clock; never waits.
+
+        Returns how many bytes are lacking for anything to be done with more: nobody need feed less.
+        """
+        activity = self._activity
+        for chunk in activity.feed(audio, starts_at):
+            self._waiting += 1
             self._detection.add(self, chunk)
+        return activity.lacking
 
     def decide(self, probability: float, chunk: Chunk) -> None:
         """What the detector found; called by ``Detection``."""
+        self._waiting -= 1
         for activity in self._activity.decide(probability, chunk):
             if self.tell is not None:
                 self.tell(activity)

@@ -29,6 +29,9 @@ class Limits:
                     last second. The network's own jitter makes some of them late on a quiet machine too,
                     and a stall of it all of them at once: it counts when it was so for most of
                     ``late_for`` seconds.
+    ``busy``        the share of its time for which the event loop works. It fills no worker: above it, what
+                    the callers say is read two frames at a time, which costs each word some 10 ms and saves a
+                    tenth of the work (a third of it with ten calls; ``docs/performance.md``).
     ``queue``       jobs that wait for each of the models' threads. A job takes some ten milliseconds to a
                     hundred, so with four in front of it a transcript comes up to half a second late.
     ``calls``       live calls; CALLBOT_MAX_CALLS.
@@ -40,6 +43,7 @@ class Limits:
     late_after: float = 0.150
     late_for: float = 6.0
     queue: Limit = Limit(4.0, 1.0)
+    busy: Limit = Limit(0.40, 0.25)
     window: float = 2.0
 
 
@@ -78,6 +82,7 @@ class Load:
         self._lag = _Measure(self.limits.loop_lag, self.limits.window)
         self._late = _Measure(self.limits.late_calls, self.limits.late_for)
         self._queue = _Measure(self.limits.queue, self.limits.window)
+        self._busy = _Measure(self.limits.busy, self.limits.window)
         self._calls = 0
         self._late_calls = 0
 
@@ -86,9 +91,16 @@ class Load:
         self._calls += 1
         self._late_calls += late > self.limits.late_after
 
-    def tick(self, now: float, *, lag: float, queue: float = 0.0) -> None:
-        """``lag``: how late the loop woke up for this, in seconds. ``queue``: jobs waiting per thread."""
+    @property
+    def busy(self) -> bool:
+        """There is so much to do that frames had better be read two at a time."""
+        return self._busy.beyond
+
+    def tick(self, now: float, *, lag: float, queue: float = 0.0, busy: float = 0.0) -> None:
+        """``lag``: how late the loop woke up for this, in seconds. ``queue``: jobs waiting per thread.
+        ``busy``: the share of the time since the last tick for which the loop's thread worked."""
         self._lag.sample(lag, now)
+        self._busy.sample(busy, now)
         self._queue.sample(queue, now)
         if self._calls:
             self._late.sample(self._late_calls / self._calls, now)

@@ -84,6 +84,7 @@ class Server(uvicorn.Server):
         self._leave_at: float | None = None
         self._leaving_since: float | None = None
         self._ticked_at: float | None = None
+        self._worked = 0.0
 
     @property
     def open_calls(self) -> int:
@@ -127,11 +128,13 @@ class Server(uvicorn.Server):
             self._on_drain()
             self._on_drain = None
             log.info("draining", calls=self.open_calls)
-        lag = 0.0 if self._ticked_at is None else max(0.0, now - self._ticked_at - TICK)
-        self._ticked_at = now
+        since = TICK if self._ticked_at is None else now - self._ticked_at
+        worked = time.thread_time()
+        lag, busy = max(0.0, since - TICK), (worked - self._worked) / max(since, TICK)
+        self._ticked_at, self._worked = now, worked
         if self._services is not None:
             arriving = sum(acceptor.arrived for acceptor in self._acceptors)
-            self._services.tick(now, lag=lag, arriving=arriving)
+            self._services.tick(now, lag=lag, busy=busy, arriving=arriving)
         for acceptor in self._acceptors:
             acceptor.look()
         return await super().on_tick(counter) or self._drained(time.monotonic())

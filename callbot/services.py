@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import structlog
 from starlette.requests import HTTPConnection
@@ -40,6 +41,13 @@ class Counts:
     """What came on media streams and was no message, by its kind."""
 
 
+class Ticking(Protocol):
+    """A media socket, as far as it must know how the process fares."""
+
+    def tick(self, *, busy: bool) -> None:
+        """Ten times a second; ``busy`` is ``Load.busy``."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Services:
     """``missing`` names what is not loaded yet, in words for an operator; empty means ready for calls.
@@ -61,6 +69,7 @@ class Services:
     """Jobs that wait for each of the models' threads."""
     limits: Limits = field(default_factory=Limits)
     exposition: Exposition = field(default_factory=lambda: Exposition(Metrics()))
+    media_sockets: set[Ticking] = field(default_factory=set)
     draining: bool = False
     counts: Counts = field(default_factory=Counts)
     seats: Seats = field(init=False)
@@ -107,9 +116,11 @@ class Services:
         self.draining = True
         self.seats.become(Row.DRAINING)
 
-    def tick(self, now: float, *, lag: float, arriving: int = 0) -> None:
-        """Ten times a second: look at the load and tell the other workers."""
-        self.load.tick(now, lag=lag, queue=self.queue())
+    def tick(self, now: float, *, lag: float, busy: float = 0.0, arriving: int = 0) -> None:
+        """Ten times a second: look at the load, tell the media sockets and the other workers."""
+        self.load.tick(now, lag=lag, queue=self.queue(), busy=busy)
+        for socket in self.media_sockets:
+            socket.tick(busy=self.load.busy)
         full = self.load.full(self.seats.live_calls())
         if full and not self._full:
             log.warning("this worker is full", reason=full)

@@ -60,6 +60,7 @@ PREROLL: Final = 2_400
 PIECE: Final = 480
 """Bytes, 60 ms: what the recogniser is given at a time, so that it is not woken for every frame."""
 FRAME_MS: Final = 20
+SAMPLES_PER_MS: Final = 8
 CLOCK_STEP: Final = 0.002
 """A timer may fire so much early."""
 
@@ -113,6 +114,41 @@ class Equipment:
 class Session:
     """One call, from the authenticated stream to its end. ``transcript`` is the record meanwhile."""
 
+    __slots__ = (
+        "__weakref__",
+        "_brains",
+        "_context",
+        "_ears",
+        "_equipment",
+        "_forgetful",
+        "_gathered",
+        "_gathered_from_ms",
+        "_gathered_to",
+        "_hearing",
+        "_inbox",
+        "_lacking",
+        "_line",
+        "_loop",
+        "_observers",
+        "_over",
+        "_piece",
+        "_preroll",
+        "_recording",
+        "_reply",
+        "_replying",
+        "_speech",
+        "_spoken",
+        "_started",
+        "_taking",
+        "_tasks",
+        "_timer",
+        "_timer_at",
+        "call",
+        "conversation",
+        "events",
+        "pace",
+    )
+
     def __init__(
         self,
         call: Call,
@@ -139,6 +175,11 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._speech = equipment.detection.join(self._post)
+        self._gathered = bytearray()
+        """The caller's audio that is not passed on yet, less than one chunk of the detector's."""
+        self._gathered_from_ms = 0
+        self._gathered_to = 0  # in samples
+        self._lacking = 0
         self._preroll = bytearray()
         self._piece = bytearray()
         self._hearing = False
@@ -180,6 +221,21 @@ class Session:
             return
         if not 0 <= at_ms <= now * 1000 + FRAME_MS:  # the carrier's clock is never far ahead of ours
             at_ms = max(0, min(at_ms, round(now * 1000)))
+        gathered = self._gathered
+        if at_ms * SAMPLES_PER_MS != self._gathered_to:  # there is a gap before it, or it is the first
+            self._pass_on()
+            self._gathered_from_ms = at_ms
+        gathered += audio
+        self._gathered_to = at_ms * SAMPLES_PER_MS + len(audio)
+        self._lacking -= len(audio)
+        if self._lacking <= 0:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Everyone gets what has been gathered; next time is when the detector's next chunk is whole."""
+        audio, at_ms = bytes(self._gathered), self._gathered_from_ms
+        self._gathered.clear()
+        self._gathered_from_ms = self._gathered_to // SAMPLES_PER_MS
         if self._recording is not None:
             self._recording.caller(at_ms, audio)
         if self._hearing:
@@ -190,7 +246,7 @@ class Session:
             self._preroll += audio
             if len(self._preroll) > PREROLL:
                 del self._preroll[:-PREROLL]
-        self._speech.feed(audio, at_ms / 1000)
+        self._lacking = self._speech.feed(audio, at_ms / 1000)
 
     def _hear(self) -> None:
         self._ears.send(bytes(self._piece))
@@ -209,6 +265,7 @@ class Session:
                 await self._over
             finally:
                 self._taking = True
+                self._pass_on()
                 self._speech.leave()
                 if self._timer is not None:
                     self._timer.cancel()
@@ -280,7 +337,7 @@ class Session:
         if self._taking or deadline is None:
             return
         if self.now >= deadline - CLOCK_STEP:
-            self._inbox.append(DeadlinePassed())
+            self._inbox.append(DeadlinePassed(self._speech.heard_to, self._speech.stirring))
             self._take_all(at_least=deadline)
         else:
             self._wait()

@@ -73,6 +73,8 @@ from callbot.providers.ports import Transcribed
 from callbot.routing.handoff import ContextPacket, Switches
 from callbot.routing.intake import Choice
 
+LOOK_AGAIN: Final = 0.02
+"""Seconds, one frame."""
 MOST_FAILURES: Final = 2
 """So many broken replies in a row end the call with an apology."""
 
@@ -183,7 +185,7 @@ class Conversation:
             case HungUp(by):
                 return self._hung_up(by, now)
             case DeadlinePassed():
-                return self._deadline_passed(now)
+                return self._deadline_passed(event, now)
         assert_never(event)
 
     # --- the caller ------------------------------------------------------------------------------
@@ -549,6 +551,12 @@ class Conversation:
         )
 
     def _endpoint_at(self) -> float | None:
+        at = self._turn_over_at()
+        if at is not None and self._caller is not None and self._caller.looked_at >= at:
+            return self._caller.looked_at + LOOK_AGAIN
+        return at
+
+    def _turn_over_at(self) -> float | None:
         if self._caller is None:
             return None
         at = self._caller.ends_at(self._rules, self._expect, self.language)
@@ -570,13 +578,15 @@ class Conversation:
             return None
         return reply.last_news + self._rules.reply_overdue_after
 
-    def _deadline_passed(self, now: float) -> list[Effect]:
+    def _deadline_passed(self, event: DeadlinePassed, now: float) -> list[Effect]:
         over, endpoint, nudge, marks, reply = (at is not None and at <= now for at in self._timers())
         if over:
             return self._time_is_up(now)
         if marks:
             self.playback.lapse(now)
             return self._settle(now)
+        if endpoint and self._unheard(event, now):
+            return []
         if endpoint:
             return self._end_caller_turn(now)
         if reply and self._reply is not None:
@@ -587,6 +597,18 @@ class Conversation:
             self._nudges += 1
             return self._ask(Nudge(self._nudges), now)
         return []
+
+    def _unheard(self, event: DeadlinePassed, now: float) -> bool:
+        """Whether the caller may have gone on, as far as we can hear: then we look again soon."""
+        caller, rules = self._caller, self._rules
+        if caller is None or not caller.hearing or caller.stopped is None:
+            return False
+        over_at = self._turn_over_at() or now
+        known = event.heard_to >= over_at - rules.heard_within and not event.stirring
+        if known or now >= caller.stopped + rules.unheard_for:
+            return False
+        caller.looked_at = now
+        return True
 
     def _time_is_up(self, now: float) -> list[Effect]:
         effects: list[Effect] = []

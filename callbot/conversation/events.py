@@ -1,5 +1,6 @@
 """What happened in a call. Times are seconds since the media stream started."""
 
+import math
 from dataclasses import dataclass
 
 from callbot.agents.brain import Action
@@ -87,7 +88,14 @@ class HungUp:
 
 @dataclass(frozen=True, slots=True)
 class DeadlinePassed:
-    """``Conversation.deadline`` is now or past."""
+    """``Conversation.deadline`` is now or past.
+
+    ``heard_to`` is the media time up to which the caller's audio has been looked at; ``stirring`` is true
+    while the newest of it may be the beginning of speech.
+    """
+
+    heard_to: float = math.inf
+    stirring: bool = False
 
 
 Event = (

@@ -33,6 +33,8 @@ class TurnRules:
     second_prompt: float
     goodbye: float
     going_on_within: float
+    heard_within: float
+    unheard_for: float
     keys_end_after: float
     marks_overdue_after: float
     reply_overdue_after: float
@@ -51,6 +53,7 @@ class TurnRules:
 
 
 _GROUPS: Mapping[str, tuple[str, ...]] = {
+    "listening": ("heard_within", "unheard_for"),
     "barge_in": ("hold_hum", "forgive_after"),
     "silence": ("first_prompt", "second_prompt", "goodbye"),
 }

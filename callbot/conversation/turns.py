@@ -29,6 +29,8 @@ class CallerTurn:
     digits: str = ""
     keyed_at: float = 0.0
     hearing: bool = True
+    looked_at: float = 0.0
+    """When we last looked whether the turn was over, and could not hear it."""
 
     @property
     def speaking(self) -> bool:

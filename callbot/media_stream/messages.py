@@ -36,9 +36,11 @@ class Start:
     sequence: int
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
-    """Mu-law from the caller, of any length; ``timestamp_ms`` counts from the start of the stream."""
+class Media(msgspec.Struct, frozen=True, gc=False):
+    """Mu-law from the caller, of any length; ``timestamp_ms`` counts from the start of the stream.
+
+    Frozen as the others are; a dataclass takes ten times as long to make, fifty times a second a call.
+    """
 
     stream_sid: str
     sequence: int

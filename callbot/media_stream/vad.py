@@ -87,6 +87,11 @@ class Smoother:
     def speaking(self) -> bool:
         return self._speaking
 
+    @property
+    def stirring(self) -> bool:
+        """The last chunk may have been the first of speech."""
+        return not self._speaking and self._run > 0
+
     def decide(
         self,
         probability: float,
@@ -151,14 +156,17 @@ class VoiceActivity:
     """One call's side of speech detection: cuts frames into chunks, and says which of them the detector
     should hear; takes its probabilities back, in the same order."""
 
-    __slots__ = ("_buffer", "_ends_at", "_gate", "_recent", "_smoother", "_unheard")
+    __slots__ = ("_buffer", "_gate", "_recent", "_smoother", "_unheard", "cut_to", "decided_to")
 
     def __init__(self, rules: SmootherRules | None = None) -> None:
         self._smoother = Smoother(rules or SmootherRules())
         self._gate = Gate()
         self._buffer = SILENCE * CONTEXT
         """The end of the last chunk, and what has come since."""
-        self._ends_at = 0.0
+        self.cut_to = 0.0
+        """Media time at which the last chunk that was cut ends."""
+        self.decided_to = 0.0
+        """The same of the last that was decided."""
         self._unheard: deque[Chunk] = deque(maxlen=REPLAYED)
         self._recent: deque[bytes] = deque(maxlen=_RECENT)
 
@@ -166,12 +174,21 @@ class VoiceActivity:
     def speaking(self) -> bool:
         return self._smoother.speaking
 
+    @property
+    def stirring(self) -> bool:
+        return self._smoother.stirring
+
+    @property
+    def lacking(self) -> int:
+        """Bytes until the next chunk is whole."""
+        return CONTEXT + CHUNK - len(self._buffer)
+
     def feed(self, audio: bytes, starts_at: float) -> Sequence[Chunk]:
         """Mu-law of any length that begins at ``starts_at`` on the media clock: the chunks that are due,
         oldest first. ``decide`` must be called for each, in order, some time later."""
         buffer = self._buffer
         if len(buffer) == CONTEXT:
-            self._ends_at = starts_at
+            self.cut_to = starts_at
         buffer += audio
         if len(buffer) < CONTEXT + CHUNK:
             self._buffer = buffer
@@ -179,8 +196,8 @@ class VoiceActivity:
         due: list[Chunk] = []
         while len(buffer) >= CONTEXT + CHUNK:
             new, buffer = buffer[: CONTEXT + CHUNK], buffer[CHUNK:]
-            self._ends_at += CHUNK_SECONDS
-            self._pass(Chunk(new, self._ends_at), loudness(new), due)
+            self.cut_to += CHUNK_SECONDS
+            self._pass(Chunk(new, self.cut_to), loudness(new), due)
         self._buffer = buffer
         return due
 
@@ -194,6 +211,7 @@ class VoiceActivity:
 
     def decide(self, probability: float, chunk: Chunk) -> list[Activity]:
         """What the detector's probability for the oldest chunk not yet decided means."""
+        self.decided_to = chunk.ends_at
         self._recent.append(chunk.audio[CONTEXT:])
         return self._smoother.decide(probability, chunk.ends_at, hum=self._hums, opened=self._opens)
 

@@ -215,8 +215,7 @@ class _WavFile:
         if self._file is None or self._failed:
             return
         at = _HEADER.size + 2 * start
-        self._file.seek(at)
-        both = bytearray(self._file.read(2 * len(audio)))
+        both = bytearray(os.pread(self._file.fileno(), 2 * len(audio), at))
         both[side::2] = audio
         self._write(at, both)
 
@@ -234,10 +233,10 @@ class _WavFile:
         if self._file is None or self._failed:
             return False
         try:
-            self._file.seek(at)
             rest = memoryview(audio)
             while rest:
-                rest = rest[self._file.write(rest) or 0 :]
+                written = os.pwrite(self._file.fileno(), rest, at)
+                rest, at = rest[written:], at + written
         except OSError:
             self._failed = True
             raise

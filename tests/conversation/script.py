@@ -1,5 +1,6 @@
 """Plays a conversation as a script: no loop, no clock, no sleep."""
 
+import math
 from pathlib import Path
 
 import callbot.conversation
@@ -43,6 +44,9 @@ class Script:
         self.effects: list[Effect] = []
         self.marks: list[tuple[float, str]] = []
         self.utterance = 0
+        self.heard_to = math.inf
+        """How far the caller's audio has come, and whether its end may be the beginning of speech."""
+        self.stirring = False
         if started:
             self.tell(CallStarted("support"))
 
@@ -73,7 +77,7 @@ class Script:
                 found += self.tell(Marked(self.marks.pop(0)[1]))
             else:
                 self.now = max(self.now, min(due))
-                found += self.tell(DeadlinePassed())
+                found += self.tell(DeadlinePassed(self.heard_to, self.stirring))
             if self.conversation.ended:
                 break
         self.now = max(self.now, at)

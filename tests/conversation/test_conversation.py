@@ -1,5 +1,7 @@
 """The decisions of a call, as scripts of events against effects."""
 
+import math
+
 from callbot.agents.brain import (
     Answer,
     Did,
@@ -68,6 +70,51 @@ def test_a_finished_sentence_is_answered_a_fifth_of_a_second_after_its_last_soun
     assert script.asked() == [Greet()]
     script.until(onset + 1.5 + 0.201)
     assert script.asked() == [Greet(), Answer("What are your opening hours?")]
+
+
+def test_faults_43_a_stall_of_the_network_is_not_taken_for_the_end_of_a_turn() -> None:
+    script = Script().greeted()
+    onset = script.now
+    script.says("Can you tell me when my order will arrive?", seconds=1.5)
+    script.heard_to = onset + 1.5 + 0.1
+    assert script.wait(2.0) == []
+    script.heard_to = math.inf  # the burst: all of it was silence
+    script.wait(0.03)
+    assert script.asked()[1:] == [Answer("Can you tell me when my order will arrive?")]
+
+
+def test_a_caller_who_went_on_unheard_is_answered_once() -> None:
+    script = Script().greeted()
+    onset = script.now
+    script.says("I'd like to know my balance.", seconds=1.5)
+    script.heard_to = onset + 1.5
+    script.wait(0.4)
+    script.tell(SpeechStarted(onset + 1.8))  # a burst brings what they said meanwhile
+    script.heard_to = math.inf
+    script.says("I'd like to know my balance. And the date.", seconds=1.0)
+    script.wait(0.21)
+    assert script.asked()[1:] == [Answer("I'd like to know my balance. And the date.")]
+
+
+def test_a_line_that_stays_dead_ends_the_turn_all_the_same() -> None:
+    script = Script().greeted()
+    onset = script.now
+    script.says("What are your opening hours?", seconds=1.5)
+    script.heard_to = onset + 1.5
+    script.until(onset + 1.5 + RULES.unheard_for + 0.03)
+    assert script.asked()[1:] == [Answer("What are your opening hours?")]
+
+
+def test_the_first_sound_after_a_sentence_is_waited_for_until_it_is_known_for_a_word_or_none() -> None:
+    script = Script().greeted()
+    onset = script.now
+    script.says("What are your opening hours?", seconds=1.5)
+    script.stirring = True
+    script.until(onset + 1.5 + 0.26)
+    assert script.asked() == [Greet()]
+    script.stirring = False
+    script.wait(0.021)
+    assert script.asked()[1:] == [Answer("What are your opening hours?")]
 
 
 def test_a_pause_in_a_phone_number_does_not_end_the_turn() -> None:

@@ -7,7 +7,9 @@ the connection on.
 """
 
 import asyncio
+import contextlib
 import logging
+import socket
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -39,6 +41,9 @@ SEND_WITHIN: Final = 5.0
 READ_BUFFER: Final = 4096
 """Bytes a socket reads into; ten frames. It grows to the largest message when it must."""
 
+LOW_WATER: Final = 600
+"""Bytes. A frame is 390, so from here on two of them have come."""
+
 PROTOCOL_ERROR: Final = 1002
 MESSAGE_TOO_BIG: Final = 1009
 SERVICE_RESTART: Final = 1012
@@ -59,6 +64,9 @@ class MediaSocket(WSListener):
         self._fragments_type = WSMsgType.TEXT
         self._give_up: asyncio.TimerHandle | None = None
         self._closing = False
+        self._came = False
+        """Something has come since the last tick."""
+        self._in_twos = False
 
     # --- picows calls ----------------------------------------------------------------------------
 
@@ -66,9 +74,11 @@ class MediaSocket(WSListener):
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._open_sockets.add(self)
+        self._services.media_sockets.add(self)
         self._stream = MediaStream(self._services, self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        self._came = True
         kind = frame.msg_type
         if kind is WSMsgType.TEXT and frame.fin:
             self._stream.received(frame.get_payload_as_memoryview())
@@ -84,6 +94,7 @@ class MediaSocket(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._closing = True
         self._open_sockets.discard(self)
+        self._services.media_sockets.discard(self)
         if self._give_up is not None:
             self._give_up.cancel()
         self._stream.closed()
@@ -111,6 +122,18 @@ class MediaSocket(WSListener):
         self._transport.send_close(code)  # type: ignore[arg-type]  # any code, not only theirs
         # the peer answers and the connection ends; if it does not, it ends all the same
         self._give_up = self._loop.call_later(SEND_WITHIN, self._abort)
+
+    # --- the services call -----------------------------------------------------------------------
+
+    def tick(self, *, busy: bool) -> None:
+        """A busy process is woken for two frames at a time, as long as they keep coming: what has not
+        come by the next tick may be the end, and is read at once."""
+        in_twos, self._came = busy and self._came, False
+        if in_twos is not self._in_twos:
+            self._in_twos = in_twos
+            wire: socket.socket = self._transport.underlying_transport.get_extra_info("socket")
+            with contextlib.suppress(OSError):  # not everywhere; then each frame is read as it comes
+                wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, LOW_WATER if in_twos else 1)
 
     # --- uvicorn calls ---------------------------------------------------------------------------
 

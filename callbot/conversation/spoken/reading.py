@@ -4,11 +4,15 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
 
 from callbot.conversation.spoken import english, english_tables, generic, spanish
 from callbot.conversation.spoken.markup import SILENCE, ends_of_lines, masked
 from callbot.conversation.spoken.written import Written, split_punctuation
 
+_REMEMBERED: Final = 1_000
+"""Sentences: what agents say to every caller is read once."""
 _DASHES = frozenset({"-", "–", "—", "--", "|"})
 _PUNCTUATION = frozenset(".,?!;'-¿¡")
 
@@ -43,6 +47,7 @@ _READERS = {
 _ANY = _Reader(generic.read, (), generic.KEPT)
 
 
+@lru_cache(_REMEMBERED)
 def spoken(text: str, language: str = "en") -> tuple[Token, ...]:
     """One token for each written word of ``text`` (split at white space), with what to say for it.
 

@@ -93,7 +93,7 @@ class SileroDetector:
         np.maximum(_convolve(spectra, first, bias_1, stride=1), 0.0, out=four[:, 1:-1])
         two = np.zeros((batch, _FRAMES, 64), np.float32)
         np.maximum(_convolve(four, second, bias_2, stride=2), 0.0, out=two[:, 1:-1])
-        one = np.maximum(_convolve(two[:, :3], third, bias_3, stride=1)[:, 0], 0.0)
+        one = np.maximum(two[:, :3].reshape(batch, -1) @ third + bias_3, 0.0)
         middle = fourth[one.shape[1] : 2 * one.shape[1]]
         encoded: Array = np.maximum(one @ middle + bias_4, 0.0)
         return encoded
@@ -105,14 +105,15 @@ def _taps(weight: Array) -> Array:
 
 
 def _convolve(frames: Array, taps: Array, bias: Array, *, stride: int) -> Array:
-    """Every three of ``frames`` [B, T, in] in a row, times ``taps``: [B, (T - 3) // stride + 1, out]."""
+    """Every three of ``frames`` [B, T, in] in a row, times ``taps``: [B, (T - 3) // stride + 1, out].
+    ``frames`` must be contiguous."""
     batch, length, width = frames.shape
     steps = (length - 3) // stride + 1
-    rows = np.lib.stride_tricks.as_strided(
-        frames,
+    rows = np.ndarray(  # overlapping, and only read; as_strided does the same in ten times the time
         (batch, steps, 3 * width),
-        (frames.strides[0], stride * frames.strides[1], frames.strides[2]),
-        writeable=False,
+        np.float32,
+        frames,
+        strides=(frames.strides[0], stride * frames.strides[1], frames.strides[2]),
     )
     convolved: Array = rows.reshape(-1, 3 * width) @ taps
     convolved += bias
