@@ -44,8 +44,9 @@ bench: $(VENV)/.test  ## measure how many calls this machine holds (half an hour
 wer: $(VENV)/.test  ## measure the word error rate
 	@$(BIN)/python -m bench.wer
 
-soak: $(VENV)/.test  ## call after call for ten minutes, watching memory and open files
+soak: $(VENV)/.test  ## 24,000 short calls, then ten minutes with the real models: does anything grow?
 	@$(BIN)/python -m bench.soak
+	@$(BIN)/python -m bench.soak_models
 
 # --- setting up --------------------------------------------------------------------------------------
 

@@ -83,6 +83,22 @@ async def test_a_call_that_has_left_hears_nothing_and_its_place_is_used_again_fr
     assert first == again
 
 
+async def test_a_call_knows_how_far_it_has_been_heard() -> None:
+    detection = Detection(LevelDetector())
+    call = detection.join(lambda activity: None)
+    assert call.heard_to == 0.0
+    lacking = call.feed(VOICE * 2, 0.0)
+    assert lacking == 256 - 64  # 320 bytes are a chunk and a quarter
+    assert call.heard_to == 0.0  # the chunk waits for the detector
+    await settle()
+    assert call.heard_to == pytest.approx(0.032)
+    assert call.stirring
+    call.feed(VOICE * 2, 0.04)
+    await settle()
+    assert call.heard_to == pytest.approx(0.064)
+    assert not call.stirring  # it is speech
+
+
 async def test_silence_costs_the_detector_nothing() -> None:
     detector = CountingDetector()
     detection = Detection(detector)

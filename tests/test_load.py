@@ -13,13 +13,15 @@ class Watched:
         self.load = Load(LIMITS)
         self.now = 0.0
 
-    def spend(self, seconds: float, *, lag: float = 0.0, queue: float = 0.0, late: int = 0) -> None:
+    def spend(
+        self, seconds: float, *, lag: float = 0.0, queue: float = 0.0, late: int = 0, busy: float = 0.0
+    ) -> None:
         """``late`` of a hundred calls are heard late."""
         for _ in range(round(seconds / TICK)):
             self.now += TICK
             for n in range(100):
                 self.load.heard(LIMITS.late_after + 0.001 if n < late else 0.005)
-            self.load.tick(self.now, lag=lag, queue=queue)
+            self.load.tick(self.now, lag=lag, queue=queue, busy=busy)
 
     def full(self) -> str | None:
         return self.load.full(0)
@@ -85,3 +87,21 @@ def test_a_worker_with_all_its_calls_is_full() -> None:
     load = Load(LIMITS)
     assert load.full(9) is None
     assert load.full(10) == "a worker has its 10 calls"
+
+
+def test_a_busy_worker_is_not_full_and_is_busy_until_it_has_little_to_do() -> None:
+    worker = Watched()
+    worker.spend(3, busy=0.5)
+    assert worker.load.busy
+    assert worker.full() is None
+    worker.spend(3, busy=0.3)
+    assert worker.load.busy
+    worker.spend(3, busy=0.1)
+    assert not worker.load.busy
+
+
+def test_a_busy_moment_is_none() -> None:
+    worker = Watched()
+    worker.spend(3)
+    worker.spend(0.5, busy=1.0)
+    assert not worker.load.busy

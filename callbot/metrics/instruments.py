@@ -181,6 +181,8 @@ class Metrics:
         )
         self.memory = self._gauge("callbot_process_resident_memory_bytes", "Memory in use.")
         self.open_files = self._gauge("callbot_process_open_fds", "Open files and sockets.")
+        self.threads = self._gauge("callbot_process_threads", "Threads that the process runs.")
+        self.tasks = self._gauge("callbot_tasks", "Tasks of the event loop.")
         self.cpu = self._counter("callbot_process_cpu_seconds_total", "Processor time used.")
 
     # --- how they are made: each label's values exist from the start, at 0 ---------------------------

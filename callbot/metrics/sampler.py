@@ -6,6 +6,7 @@ few seconds at what the operating system says of the process.
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ class Sampler:
         metrics.inference_running.set(sources.inference.running)
 
     def sample_process(self) -> None:
-        """Memory, files and processor time, where the library can tell (on Linux)."""
+        """Threads and tasks; memory, files and processor time, where the library can tell (on Linux)."""
         metrics = self._metrics
         found = {sample.name: sample.value for family in self._process.collect() for sample in family.samples}
         gauges: dict[str, Gauge] = {
@@ -125,6 +126,8 @@ class Sampler:
             if name in found:
                 gauge.set(found[name])
         self._carry(found.get("process_cpu_seconds_total", 0.0), metrics.cpu)
+        metrics.threads.set(threading.active_count())
+        metrics.tasks.set(len(asyncio.all_tasks()))
 
     def _frames(self, live: Mapping[str, Pace]) -> None:
         metrics, past = self._metrics, self._sources.past

@@ -412,3 +412,51 @@ def _client_frame(text: str) -> bytes:
     """A masked text frame (mask of zeros), RFC 6455 section 5.2."""
     data = text.encode()
     return bytes([0x81, 0x80 | 126]) + len(data).to_bytes(2, "big") + bytes(4) + data
+
+
+# --- frames two at a time, when there is much to do ----------------------------------------------
+
+
+async def received(bot: Bot, frames: int, within: float = 2.0) -> None:
+    session = bot.services.reception.live[CALL.sid]
+    async with asyncio.timeout(within):
+        while session.pace.frames < frames:  # noqa: ASYNC110 - a real socket's far end has no event
+            await asyncio.sleep(0.005)
+
+
+def tick(bot: Bot, *, busy: bool) -> None:
+    """What the server does ten times a second."""
+    for socket in bot.services.media_sockets:
+        socket.tick(busy=busy)
+
+
+async def test_a_busy_process_is_woken_for_two_frames_and_a_quiet_one_for_each(bot: Bot) -> None:
+    async with bot.connect() as socket:
+        await socket.send(start(bot.token()))
+        await heard(socket, "media")
+        await socket.send(frame(1))
+        await received(bot, 1)
+        tick(bot, busy=True)
+        await socket.send(frame(2))
+        await asyncio.sleep(0.1)
+        assert bot.services.reception.live[CALL.sid].pace.frames == 1
+        await socket.send(frame(3))
+        await received(bot, 3)
+        tick(bot, busy=False)
+        await socket.send(frame(4))
+        await received(bot, 4)
+
+
+async def test_the_last_word_of_a_stream_is_not_kept_waiting_for_another(bot: Bot) -> None:
+    async with bot.connect() as socket:
+        await socket.send(start(bot.token()))
+        await heard(socket, "media")
+        await socket.send(frame(1))
+        await received(bot, 1)
+        tick(bot, busy=True)
+        await socket.send(STOP)  # too short to wake a busy process
+        await asyncio.sleep(0.05)
+        assert not bot.over.is_set()
+        tick(bot, busy=True)
+        assert (await bot.record())["ended_by"] == "caller"
+    assert bot.services.media_sockets == set()
