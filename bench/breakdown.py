@@ -1,14 +1,23 @@
 """Where the time of each response goes, from the events and effects of its call: an ``Observer``.
 
 A response runs from the last sound of the caller to the first audio of ours that is sent. Its parts follow
-one another without a gap, so they add up to it. Only replies that went out as soon as they were ready are
-counted: one that is held back because the caller speaks again is waiting for the caller.
+one another without a gap, so they add up to it; what was thought or rendered before the caller's turn was
+over took none of it. Only replies that went out as soon as they were ready are counted: one that is held back
+because the caller speaks again is waiting for the caller.
 """
 
 from dataclasses import dataclass, field
 
 from callbot.agents.brain import Answer, Expect, Expecting, TakeOver
-from callbot.conversation.effects import Effect, SendAudio, StartHearing, StartReply, StopReply, TurnEnded
+from callbot.conversation.effects import (
+    Effect,
+    ReleaseReply,
+    SendAudio,
+    StartHearing,
+    StartReply,
+    StopReply,
+    TurnEnded,
+)
 from callbot.conversation.events import (
     Acted,
     CallStarted,
@@ -72,6 +81,15 @@ class _Asked:
 
 
 @dataclass(slots=True)
+class _Ahead:
+    """A reply that is made before the caller's turn is over."""
+
+    turn: int
+    meant: bool = False
+    spoke: bool = False
+
+
+@dataclass(slots=True)
 class _Call:
     language: str
     expect: Expect = field(default_factory=lambda: Expect(Expecting.ANYTHING))
@@ -82,6 +100,7 @@ class _Call:
     ended: Turn | None = None
     """The caller's turn that the next reply answers."""
     asked: _Asked | None = None
+    ahead: _Ahead | None = None
 
 
 class Breakdown:
@@ -113,19 +132,31 @@ class Breakdown:
             case TurnEnded(turn) if turn.who == "caller":
                 call.ended = None if call.keyed else turn
                 call.keyed = False
-            case StartReply():
-                self._asked(call, now, news)
+            case StartReply(turn, ahead=True):
+                call.ahead = _Ahead(turn)
+            case StartReply(turn, request=request):
+                self._asked(call, now, turn, wanted=isinstance(request, Answer | TakeOver))
+            case ReleaseReply(turn):
+                self._asked(call, now, turn, wanted=True)
+                if (asked := call.asked) is not None and (ahead := call.ahead) is not None:
+                    asked.meant_at = now if ahead.meant else None  # it was there when it was wanted
+                    asked.spoke_at = now if ahead.spoke else None
+                call.ahead = None
+            case Meant(turn) if call.ahead is not None and call.ahead.turn == turn:
+                call.ahead.meant = True
+            case Spoke(turn) if call.ahead is not None and call.ahead.turn == turn:
+                call.ahead.spoke = True
             case StopReply(turn) if call.asked is not None and call.asked.turn == turn:
                 call.asked = None
             case _:
                 self._made(call, now, news)
 
-    def _asked(self, call: _Call, now: float, news: StartReply) -> None:
+    def _asked(self, call: _Call, now: float, turn: int, *, wanted: bool) -> None:
         ended, call.ended = call.ended, None
         call.asked = None
-        if ended is not None and isinstance(news.request, Answer | TakeOver):
+        if ended is not None and wanted:
             final_at = now if call.final_at is None else call.final_at
-            call.asked = _Asked(news.turn, ended.end, self._due(call, ended), final_at, now)
+            call.asked = _Asked(turn, ended.end, self._due(call, ended), final_at, now)
         call.expect = Expect(Expecting.ANYTHING)
 
     def _due(self, call: _Call, ended: Turn) -> float:

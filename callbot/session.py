@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from callbot.agents.brain import Brain, Request, Say
+from callbot.agents.brain import Brain, Changing, Request, Say
 from callbot.call import Call, EndedBy
 from callbot.conversation.conversation import Conversation, Intake
 from callbot.conversation.effects import (
@@ -25,6 +25,8 @@ from callbot.conversation.effects import (
     HandedOff,
     HangUp,
     Phrase,
+    ReleaseReply,
+    SayMeanwhile,
     SendAudio,
     StartHearing,
     StartReply,
@@ -37,6 +39,7 @@ from callbot.conversation.events import (
     CallStarted,
     DeadlinePassed,
     Event,
+    Filled,
     HungUp,
     LanguageHeard,
     Marked,
@@ -139,6 +142,7 @@ class Session:
         "_speech",
         "_spoken",
         "_started",
+        "_sure",
         "_taking",
         "_tasks",
         "_timer",
@@ -187,6 +191,8 @@ class Session:
         self._brains: dict[str, Brain] = {}
         self._reply: asyncio.Task[None] | None = None
         self._replying = ""
+        self._sure = asyncio.Event()
+        """That the caller's turn is over which the reply answers."""
         self._forgetful: set[str] = set()
         self._spoken = 0
         """The turn whose reply has begun to speak: its next sentence follows a breath."""
@@ -371,11 +377,20 @@ class Session:
                 self._hearing = False
                 self._piece.clear()
             case StartReply():
-                answer = self._answer(effect, after=self._reply)
+                self._sure = asyncio.Event()
+                if not effect.ahead:
+                    self._sure.set()
+                answer = self._answer(effect, after=self._reply, sure=self._sure)
                 self._reply = self._tasks.create_task(
                     answer, name=f"reply {effect.turn}", context=self._context
                 )
                 self._replying = effect.agent
+            case ReleaseReply():
+                self._sure.set()
+            case SayMeanwhile():
+                self._tasks.create_task(
+                    self._fill(effect), name=f"meanwhile {effect.turn}", context=self._context
+                )
             case StopReply(unheard=unheard):
                 if self._reply is not None:
                     self._reply.cancel()
@@ -388,7 +403,20 @@ class Session:
             case TurnEnded() | HandedOff():
                 pass  # for the observers
 
-    async def _answer(self, asked: StartReply, *, after: asyncio.Task[None] | None) -> None:
+    async def _fill(self, asked: SayMeanwhile) -> None:
+        """A phrase that keeps the caller company; it is rendered already."""
+        text = self._phrase(asked.phrase)
+        try:
+            voice = self._equipment.fixed_voices[asked.agent]
+            clips = [clip async for clip in speak(voice, asked.turn, text)]
+        except ProviderError as error:
+            log.warning("nothing can be said while a reply is late", reason=str(error))
+        else:
+            self._post(Filled(asked.turn, text, tuple(clips)))
+
+    async def _answer(
+        self, asked: StartReply, *, after: asyncio.Task[None] | None, sure: asyncio.Event
+    ) -> None:
         """One reply: the brain thinks, the voice speaks, the inbox hears of both."""
         turn = asked.turn
         if after is not None:
@@ -397,7 +425,7 @@ class Session:
             if isinstance(asked.request, Phrase):
                 await self._say(turn, asked.agent, self._phrase(asked.request), fixed=True)
             else:
-                await self._think(turn, asked.agent, asked.request)
+                await self._think(turn, asked.agent, asked.request, sure)
         except ProviderError as error:
             log.error("a reply failed", turn=turn, reason=str(error))
             self._post(ReplyFailed(turn, str(error)))
@@ -407,7 +435,8 @@ class Session:
         else:
             self._post(ReplyFinished(turn))
 
-    async def _think(self, turn: int, agent: str, request: Request) -> None:
+    async def _think(self, turn: int, agent: str, request: Request, sure: asyncio.Event) -> None:
+        """Until the caller's turn is ``sure`` to be over, nothing is changed."""
         if agent not in self._brains:
             self._brains[agent] = self._equipment.brain(agent)
         brain = self._brains[agent]
@@ -416,10 +445,13 @@ class Session:
             self._forgetful.discard(agent)
         async with aclosing(brain.reply(request, self.conversation.history())) as actions:
             async for action in actions:
-                if isinstance(action, Say):
-                    await self._say(turn, agent, action.text, fixed=action.fixed)
-                else:
-                    self._post(Acted(turn, action))
+                match action:
+                    case Say(text, fixed):
+                        await self._say(turn, agent, text, fixed=fixed)
+                    case Changing():
+                        await sure.wait()
+                    case _:
+                        self._post(Acted(turn, action))
 
     async def _say(self, turn: int, agent: str, sentence: str, *, fixed: bool) -> None:
         self._post(Meant(turn, sentence))

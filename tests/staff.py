@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from callbot.agents.brain import Action, Brain, History, Request
+from callbot.agents.brain import Action, Answer, Brain, History, Request
 from callbot.call import Call
 from callbot.conversation.effects import Phrase
 from callbot.detection import Detection
@@ -20,7 +20,17 @@ from callbot.session import Equipment, Line, Session
 from tests.conversation.script import RULES
 
 PHRASES = {
-    "en": {Phrase.REPAIR: "Sorry, again please?", Phrase.APOLOGY: "Sorry.", Phrase.TIME_IS_UP: "Time."}
+    "en": {
+        Phrase.REPAIR: "Sorry, again please?",
+        Phrase.APOLOGY: "Sorry.",
+        Phrase.TIME_IS_UP: "Time.",
+        Phrase.OKAY: "Okay.",
+        Phrase.RIGHT: "Right.",
+        Phrase.LET_ME_SEE: "Let me see.",
+        Phrase.ONE_MOMENT: "One moment.",
+        Phrase.STILL_WORKING: "Sorry, it takes longer.",
+        Phrase.STILL_HERE: "I am still here.",
+    }
 }
 
 
@@ -35,15 +45,18 @@ class LevelDetector:
 
 
 class ScriptedBrain:
-    """Answers each request from a table, else from ``otherwise``; ``asked`` remembers the requests."""
+    """Answers each request from a table; ``asked`` remembers them. An ``Answer`` takes ``seconds``."""
 
-    def __init__(self, answer: Callable[[Request], Sequence[Action]]) -> None:
+    def __init__(self, answer: Callable[[Request], Sequence[Action]], *, seconds: float = 0.0) -> None:
         self.asked: list[Request] = []
         self.forgotten = 0
         self._answer = answer
+        self._seconds = seconds
 
     async def reply(self, request: Request, history: History) -> AsyncGenerator[Action]:
         self.asked.append(request)
+        if isinstance(request, Answer):
+            await asyncio.sleep(self._seconds)
         for action in self._answer(request):
             yield action
             await asyncio.sleep(0)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import get_args
 
 import numpy as np
@@ -11,11 +11,13 @@ import pytest
 from callbot.agents.brain import (
     Action,
     Answer,
+    Changing,
     EndCall,
     Expect,
     Expecting,
     Greet,
     HandOff,
+    History,
     Request,
     Say,
     TakeOver,
@@ -114,8 +116,10 @@ def sales(request: Request) -> Sequence[Action]:
     return [Say("Hi, this is sales.")] if isinstance(request, TakeOver) else [Say("Sure.")]
 
 
-async def run(carrier: Carrier, *heard: str, script: object = None) -> Session:
-    brains = {"support": ScriptedBrain(support), "sales": ScriptedBrain(sales)}
+async def run(
+    carrier: Carrier, *heard: str, script: object = None, brain: ScriptedBrain | None = None
+) -> Session:
+    brains = {"support": brain or ScriptedBrain(support), "sales": ScriptedBrain(sales)}
     session = Session(
         Call("CA1", "+15550142", "+15550100"),
         carrier,
@@ -302,3 +306,53 @@ async def test_a_recorded_inbox_replays_to_the_same_decisions() -> None:
     assert len(effects) > 10
     assert replayed == effects
     assert again.transcript.as_json("CA1") == session.conversation.transcript.as_json("CA1")
+
+
+# --- thinking ahead, and waiting ------------------------------------------------------------------
+
+
+async def test_nothing_is_changed_before_the_turn_is_over() -> None:
+    changed: list[float] = []
+    order = "a router and a cable"
+
+    def ordering(request: Request) -> Sequence[Action]:
+        return support(request) if isinstance(request, Greet) else [Changing("place_order"), Say("Done.")]
+
+    class Ordering(ScriptedBrain):
+        async def reply(self, request: Request, history: History) -> AsyncGenerator[Action]:
+            async for action in super().reply(request, history):
+                yield action
+                if isinstance(action, Changing):
+                    changed.append(asyncio.get_running_loop().time())
+
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(4)
+        await carrier.speech(1.0)
+        await carrier.silence(0.3)  # a pause, in which the answer is thought
+        await carrier.speech(1.0)
+        await carrier.silence(4)
+
+    brain = Ordering(ordering)
+    began = asyncio.get_running_loop().time()
+    session = await run(Carrier(), order, script=script, brain=brain)
+    answers = [request for request in brain.asked if isinstance(request, Answer)]
+    assert len(answers) >= 2, "it was thought ahead"
+    assert len(changed) == 1
+    assert changed[0] - began > 4 + 1.0 + 0.3 + 1.0
+    assert [turn.who for turn in session.conversation.transcript.turns] == ["agent", "caller", "agent"]
+
+
+async def test_a_slow_brain_is_bridged_by_a_phrase_in_the_agents_voice() -> None:
+    carrier = Carrier()
+
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(4)
+        await carrier.speech(1.0)
+        await carrier.silence(20)
+
+    session = await run(
+        carrier, "What are your hours?", script=script, brain=ScriptedBrain(support, seconds=5.0)
+    )
+    last = session.conversation.transcript.turns[2]
+    assert last.text.startswith("One moment. Sorry, it takes longer. We open at eight")
+    assert last.heard == last.text

@@ -122,6 +122,14 @@ class Did:
 
 
 @dataclass(frozen=True, slots=True)
+class Changing:
+    """Data is changed as soon as the next action is asked for: whoever is not sure yet that the reply is
+    wanted must not ask for it."""
+
+    tool: str
+
+
+@dataclass(frozen=True, slots=True)
 class HandOff:
     """Give the call to another agent, by name. ``pending`` is what the caller still wants answered."""
 
@@ -137,7 +145,7 @@ class EndCall:
     disposition: Disposition
 
 
-Action = Say | Expect | Remember | Tried | Cited | Did | HandOff | EndCall
+Action = Say | Expect | Remember | Tried | Cited | Did | Changing | HandOff | EndCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +161,8 @@ class History:
 class Brain(Protocol):
     """Thinks for one agent in one call; keeps its own place in the conversation.
 
-    ``reply`` may be closed at any ``await`` (barge-in). A tool that has begun to change data is then
-    finished, not undone, and its result is kept for the next reply.
+    ``reply`` may be closed at any ``await`` (barge-in). Before a tool changes data, ``Changing`` is yielded.
+    A tool that has begun to change data is finished, not undone, and its result is kept for the next reply.
     """
 
     def reply(self, request: Request, history: History) -> AsyncGenerator[Action]: ...

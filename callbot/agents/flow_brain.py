@@ -6,7 +6,7 @@ from datetime import date
 from typing import Final
 
 from callbot.agents.agent import Agent
-from callbot.agents.brain import Action, History, Request
+from callbot.agents.brain import Action, Changing, History, Request
 from callbot.agents.flow_state import State
 from callbot.agents.flows import Flow
 from callbot.agents.matching import Understanding
@@ -63,6 +63,8 @@ class FlowBrain:
                 case Search(query, passage):
                     given = await asyncio.to_thread(self._understanding.find, query, passage)
                 case RunTool():
+                    if step.changes:
+                        yield Changing(step.tool)
                     self.state = state.copy()
                     if step.changes:
                         self._begin_change(step)

@@ -10,13 +10,14 @@ anything else stops it for good, and is answered.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final, assert_never
 
 from callbot.agents.brain import (
     Action,
     Answer,
+    Changing,
     Cited,
     Did,
     EndCall,
@@ -35,6 +36,7 @@ from callbot.agents.brain import (
 )
 from callbot.call import Call, Disposition, EndedBy
 from callbot.conversation import completeness
+from callbot.conversation.completeness import Said
 from callbot.conversation.effects import (
     ClearAudio,
     Effect,
@@ -42,6 +44,8 @@ from callbot.conversation.effects import (
     HandedOff,
     HangUp,
     Phrase,
+    ReleaseReply,
+    SayMeanwhile,
     SendAudio,
     StartHearing,
     StartReply,
@@ -54,6 +58,7 @@ from callbot.conversation.events import (
     CallStarted,
     DeadlinePassed,
     Event,
+    Filled,
     HungUp,
     LanguageHeard,
     Marked,
@@ -64,15 +69,18 @@ from callbot.conversation.events import (
     Spoke,
 )
 from callbot.conversation.farewell import is_farewell
+from callbot.conversation.patience import Patience
 from callbot.conversation.rules import TurnRules
 from callbot.conversation.transcript import Handoff, Transcript, Turn
 from callbot.conversation.turns import AgentTurn, CallerTurn
-from callbot.media_stream.playback import Playback
+from callbot.media_stream.playback import Clip, Playback
 from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
 from callbot.providers.ports import Transcribed
 from callbot.routing.handoff import ContextPacket, Switches
 from callbot.routing.intake import Choice
 
+_SURE: Final = (Said.ANSWER, Said.SENTENCE)
+"""What words must look like that the recogniser is still working on."""
 LOOK_AGAIN: Final = 0.02
 """Seconds, one frame."""
 MOST_FAILURES: Final = 2
@@ -112,6 +120,10 @@ class Conversation:
         self._nudges = 0
         self._owed: HandOff | None = None
         self._withdrawn: AgentTurn | None = None
+        self._ahead: AgentTurn | None = None
+        """A reply to what was said before a pause that may be the end of the turn."""
+        self._discarded = 0
+        self._patience = Patience(rules)
         self._intake = intake
         self._failures = 0
         self._over_at: float | None = None
@@ -133,7 +145,10 @@ class Conversation:
     def history(self) -> History:
         """What a brain may know now."""
         transcript = self.transcript
-        return History(self._call, transcript.lines(), dict(transcript.slots), tuple(transcript.tried))
+        lines = transcript.lines()
+        if self._ahead is not None:  # its brain is asked before the turn is in the transcript
+            lines = (*lines, ("caller", self._ahead.answered))
+        return History(self._call, lines, dict(transcript.slots), tuple(transcript.tried))
 
     # --- events ----------------------------------------------------------------------------------
 
@@ -160,6 +175,8 @@ class Conversation:
                     reply.held.append(clip)
                     reply.last_news = now
                 return self._pump(now)
+            case Filled():
+                return self._filled(event, now)
             case Acted(turn, action):
                 return self._acted(turn, action)
             case ReplyFinished(turn):
@@ -194,7 +211,7 @@ class Conversation:
         if self._caller is not None:
             self._caller.stopped = None
             self._caller.final = False
-            return []
+            return self._discard_ahead()
         self._utterance += 1
         self._caller = CallerTurn(self._utterance, at)
         return [StartHearing(self._utterance)]
@@ -214,7 +231,7 @@ class Conversation:
         caller.stopped = at
         if caller.blip and not caller.digits:
             return self._dismiss(now)
-        return [FlushHearing()] if caller.hearing else []
+        return [FlushHearing(), *self._think_ahead(now)] if caller.hearing else []
 
     def _transcribed(self, event: Transcribed, now: float) -> list[Effect]:
         caller = self._caller
@@ -226,7 +243,7 @@ class Conversation:
         caller.final = event.final and not caller.speaking
         reply = self._reply
         if reply is None or caller.digits:
-            return []
+            return self._think_ahead(now)
         if caller.final and self._ignorable(caller.text):
             return self._dismiss(now)
         if not self._deliberate(caller):
@@ -290,7 +307,7 @@ class Conversation:
         return effects + self._ask(Answer(text), now, answers=reply.answers)
 
     def _pressed(self, digit: str, now: float) -> list[Effect]:
-        effects: list[Effect] = []
+        effects = self._discard_ahead()
         if self._caller is None:
             self._utterance += 1
             self._caller = CallerTurn(self._utterance, now, stopped=now, hearing=False)
@@ -364,6 +381,7 @@ class Conversation:
         """That was no turn: nothing was said, or only "mhm". What we were saying goes on."""
         caller, self._caller = self._caller, None
         effects: list[Effect] = [StopHearing()] if caller is not None and caller.hearing else []
+        effects += self._discard_ahead()
         if self._reply is not None:
             self._reply.paused = False
             return effects + self._pump(now) + self._settle(now)
@@ -389,18 +407,126 @@ class Conversation:
     ) -> list[Effect]:
         """Let the agent who has the call reply."""
         self._turn += 1
+        if self._is_answered_by_ahead(request):
+            return self._release(now, answers)
+        effects = self._discard_ahead()
         self._expect = Expect(Expecting.ANYTHING)
         self._reply = AgentTurn(
-            self._turn, self.agent, request, asked_at=now, answers=answers, last_news=now, ending=ending
+            *(self._turn, self.agent, request),
+            asked_at=now,
+            answers=answers,
+            last_news=now,
+            ending=ending,
+            waiting_since=now if answers is None else answers,
         )
-        return [StartReply(self._turn, self.agent, request)]
+        return [*effects, StartReply(self._turn, self.agent, request), *self._acknowledge(self._reply)]
 
     def _current(self, turn: int) -> AgentTurn | None:
         """The open reply, if this is its news; news of an old turn is stale."""
-        return self._reply if self._reply is not None and self._reply.number == turn else None
+        for reply in (self._reply, self._ahead):
+            if reply is not None and reply.number == turn:
+                return reply
+        return None
+
+    # --- thinking ahead --------------------------------------------------------------------------
+
+    def _think_ahead(self, now: float) -> list[Effect]:
+        """The caller has paused: answer what they said so far, and hold the answer back."""
+        caller, ahead = self._caller, self._ahead
+        if caller is None or caller.speaking or not self._may_think_ahead(caller):
+            return []
+        request = Answer(caller.text)
+        if ahead is not None and ahead.request == request:
+            return []
+        effects = self._discard_ahead()
+        # The caller's turn is first. Another reply may have had the number: it was stopped before it was told
+        # of this one, and no more news of it can come.
+        number = self._turn + 2
+        self._ahead = AgentTurn(number, self.agent, request, asked_at=now, last_news=now)
+        return [*effects, StartReply(number, self.agent, request, ahead=True)]
+
+    def _may_think_ahead(self, caller: CallerTurn) -> bool:
+        if caller.digits or not caller.hearing or self._reply is not None or self._withdrawn is not None:
+            return False
+        if self._discarded >= self._rules.most_discarded or self._owed is not None:
+            return False
+        said = completeness.said(caller.text, self._expect.what, self._expect.complete, self.language)
+        likely = (Said.ANSWER, Said.SENTENCE, Said.FRAGMENT, Said.OPENER) if caller.final else _SURE
+        if said not in likely or self._speaker not in (None, self.agent):
+            return False
+        return self._intake is None or self._intake(caller.text) is None  # else somebody else answers
+
+    def _is_answered_by_ahead(self, request: Request | Phrase) -> bool:
+        ahead = self._ahead
+        return (
+            ahead is not None
+            and not ahead.failed
+            and (ahead.number, ahead.agent, ahead.request)
+            == (
+                self._turn,
+                self.agent,
+                request,
+            )
+        )
+
+    def _release(self, now: float, answers: float | None) -> list[Effect]:
+        """What was thought ahead is the answer."""
+        reply, self._ahead = self._ahead, None
+        assert reply is not None
+        self._reply = reply
+        self._expect = Expect(Expecting.ANYTHING)
+        reply.asked_at = reply.last_news = now
+        reply.answers, reply.waiting_since = answers, now if answers is None else answers
+        effects: list[Effect] = [ReleaseReply(reply.number)]
+        acted, reply.acted = reply.acted, []
+        for action in acted:
+            effects += self._acted(reply.number, action)
+        effects += self._pump(now)
+        if reply.silent:
+            effects += self._acknowledge(reply)
+        return effects + self._settle(now)
+
+    def _discard_ahead(self) -> list[Effect]:
+        """The caller goes on: what was thought ahead is no answer."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            return []
+        self._discarded += 1
+        return [StopReply(ahead.number, unheard=True)]
+
+    # --- waiting ---------------------------------------------------------------------------------
+
+    def _acknowledge(self, reply: AgentTurn) -> list[Effect]:
+        phrase = self._patience.acknowledgement(reply)
+        return [SayMeanwhile(reply.number, reply.agent, phrase)] if phrase is not None else []
+
+    def _ask_for_patience(self, reply: AgentTurn) -> list[Effect]:
+        phrase = self._patience.phrase(reply)
+        reply.steps += 1
+        return [SayMeanwhile(reply.number, reply.agent, phrase)]
+
+    def _patience_at(self) -> float | None:
+        """When something must be said, because the caller hears nothing of the reply."""
+        reply = self._reply
+        if reply is None or reply.paused or reply.held or self._caller is not None or self.playback.playing:
+            return None
+        return self._patience.due_at(reply)
+
+    def _filled(self, event: Filled, now: float) -> list[Effect]:
+        """Say it, unless the reply has come, or the caller, in the meantime."""
+        reply = self._reply
+        if reply is None or reply.number != event.turn or reply.paused or self._caller is not None:
+            return []
+        if reply.held or self.playback.playing:
+            return []
+        reply.fillers.append((reply.words_sent, event.text))
+        return self._send(reply, [replace(clip, filler=True) for clip in event.clips], now)
 
     def _acted(self, turn: int, action: Action) -> list[Effect]:
         reply = self._current(turn)
+        if reply is not None and reply is self._ahead:
+            reply.acted.append(action)
+            return []
         match action:
             case Did():  # also of a reply that was stopped: it has happened
                 self.transcript.done.append(action)
@@ -423,7 +549,7 @@ class Conversation:
                 reply.hand_off = action
             case EndCall():
                 reply.ending = action
-            case Say():
+            case Say() | Changing():
                 pass
             case _:
                 assert_never(action)
@@ -434,9 +560,21 @@ class Conversation:
         reply = self._reply
         if reply is None or reply.paused or (self._caller is not None and not self.playback.playing):
             return []
+        if not reply.held:
+            return []
+        if not reply.words_sent and reply.answers is not None:
+            self._patience.replied(now - reply.answers)
+        clips = list(reply.held)
+        reply.held.clear()
+        reply.words_sent += sum(len(clip.text.split()) for clip in clips)
+        effects = self._send(reply, clips, now)
+        reply.waiting_since, reply.steps = self.playback.ends_at, 0
+        return effects
+
+    def _send(self, reply: AgentTurn, clips: Iterable[Clip], now: float) -> list[Effect]:
         effects: list[Effect] = []
-        while reply.held:
-            sent = self.playback.send(reply.held.popleft(), now)
+        for clip in clips:
+            sent = self.playback.send(clip, now)
             if reply.first_sent is None:
                 reply.first_sent = now
             effects.append(SendAudio(sent.clip.audio, sent.mark, sent.plays_at))
@@ -444,8 +582,14 @@ class Conversation:
 
     def _pause(self, reply: AgentTurn, now: float) -> list[Effect]:
         reply.paused = True
-        cut = self.playback.clear(now)
-        reply.held.extendleft(reversed(cut.rest))
+        rest = self.playback.clear(now).rest
+        unheard = [clip for clip in rest if not clip.filler]
+        reply.held.extendleft(reversed(unheard))
+        reply.words_sent -= sum(len(clip.text.split()) for clip in unheard)
+        if cut := sum(len(clip.text.split()) for clip in rest if clip.filler):
+            place, text = reply.fillers.pop()
+            if heard := text.split()[:-cut]:
+                reply.fillers.append((place, " ".join(heard)))
         return [ClearAudio()]
 
     def _stop_reply(self, now: float) -> list[Effect]:
@@ -469,7 +613,7 @@ class Conversation:
         )
 
     def _close(self, reply: AgentTurn, now: float, *, interrupted: bool) -> list[Effect]:
-        if not reply.sentences:
+        if not reply.text:
             return []
         start = reply.first_sent if reply.first_sent is not None else now
         response = None
@@ -478,7 +622,7 @@ class Conversation:
         turn = Turn(
             reply.number,
             "agent",
-            " ".join(reply.sentences),
+            reply.text,
             start,
             now,
             agent=reply.agent,
@@ -548,6 +692,7 @@ class Conversation:
             self._nudge_at(),
             self.playback.ends_at + self._rules.marks_overdue_after if self.playback.playing else None,
             self._reply_overdue_at(),
+            self._patience_at(),
         )
 
     def _endpoint_at(self) -> float | None:
@@ -579,7 +724,7 @@ class Conversation:
         return reply.last_news + self._rules.reply_overdue_after
 
     def _deadline_passed(self, event: DeadlinePassed, now: float) -> list[Effect]:
-        over, endpoint, nudge, marks, reply = (at is not None and at <= now for at in self._timers())
+        over, endpoint, nudge, marks, reply, wait = (at is not None and at <= now for at in self._timers())
         if over:
             return self._time_is_up(now)
         if marks:
@@ -593,6 +738,8 @@ class Conversation:
             self._reply.done = self._reply.failed = True
             stop: list[Effect] = [StopReply(self._reply.number)]
             return stop + self._settle(now)
+        if wait and self._reply is not None:
+            return self._ask_for_patience(self._reply)
         if nudge:
             self._nudges += 1
             return self._ask(Nudge(self._nudges), now)
@@ -611,7 +758,7 @@ class Conversation:
         return True
 
     def _time_is_up(self, now: float) -> list[Effect]:
-        effects: list[Effect] = []
+        effects = self._discard_ahead()
         if self._reply is not None:
             if self.playback.playing:
                 effects += self._pause(self._reply, now)
@@ -626,7 +773,7 @@ class Conversation:
         return effects + self._ask(Phrase.TIME_IS_UP, now, ending=EndCall(Disposition.ABANDONED))
 
     def _hung_up(self, by: EndedBy, now: float) -> list[Effect]:
-        effects: list[Effect] = []
+        effects = self._discard_ahead()
         reply = self._reply
         disposition = self._disposition()
         if reply is not None:

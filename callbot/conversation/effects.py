@@ -14,6 +14,12 @@ class Phrase(StrEnum):
     REPAIR = "repair"
     APOLOGY = "apology"
     TIME_IS_UP = "time_is_up"
+    OKAY = "okay"
+    RIGHT = "right"
+    LET_ME_SEE = "let_me_see"
+    ONE_MOMENT = "one_moment"
+    STILL_WORKING = "still_working"
+    STILL_HERE = "still_here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +41,31 @@ class StopHearing:
 
 @dataclass(frozen=True, slots=True)
 class StartReply:
-    """Let ``agent`` answer, as turn ``turn``. A ``Phrase`` is spoken without asking the brain."""
+    """Let ``agent`` answer, as turn ``turn``. A ``Phrase`` is spoken without asking the brain.
+
+    ``ahead``: the caller may go on, so no data may be changed until ``ReleaseReply``.
+    """
 
     turn: int
     agent: str
     request: Request | Phrase
+    ahead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseReply:
+    """The caller's turn is over, and what was begun ahead is the answer to it."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class SayMeanwhile:
+    """The reply of this turn is late: report this phrase as ``Filled``, in the agent's voice."""
+
+    turn: int
+    agent: str
+    phrase: Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +118,8 @@ Effect = (
     | FlushHearing
     | StopHearing
     | StartReply
+    | ReleaseReply
+    | SayMeanwhile
     | StopReply
     | SendAudio
     | ClearAudio

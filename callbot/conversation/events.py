@@ -42,6 +42,15 @@ class Meant:
 
 
 @dataclass(frozen=True, slots=True)
+class Filled:
+    """What is said while the reply of this turn is waited for; ``text`` as written."""
+
+    turn: int
+    text: str
+    clips: tuple[Clip, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Acted:
     """The brain of this turn did something else than speak."""
 
@@ -107,6 +116,7 @@ Event = (
     | Pressed
     | Meant
     | Spoke
+    | Filled
     | Acted
     | ReplyFinished
     | ReplyFailed

@@ -35,6 +35,11 @@ class TurnRules:
     going_on_within: float
     heard_within: float
     unheard_for: float
+    one_moment: float
+    still_working: float
+    still_here: float
+    acknowledge_if_later_than: float
+    most_discarded: float
     keys_end_after: float
     marks_overdue_after: float
     reply_overdue_after: float
@@ -54,6 +59,8 @@ class TurnRules:
 
 _GROUPS: Mapping[str, tuple[str, ...]] = {
     "listening": ("heard_within", "unheard_for"),
+    "late_replies": ("one_moment", "still_working", "still_here", "acknowledge_if_later_than"),
+    "thinking_ahead": ("most_discarded",),
     "barge_in": ("hold_hum", "forgive_after"),
     "silence": ("first_prompt", "second_prompt", "goodbye"),
 }

@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from callbot.agents.brain import Answer, EndCall, Expect, HandOff, Nudge, Request, TakeOver
+from callbot.agents.brain import Action, Answer, EndCall, Expect, HandOff, Nudge, Request, TakeOver
 from callbot.conversation import completeness
 from callbot.conversation.completeness import Said
 from callbot.conversation.effects import Phrase
@@ -82,6 +82,23 @@ class AgentTurn:
     """A tool of it has changed data: it cannot be taken back."""
     hand_off: HandOff | None = None
     ending: EndCall | None = None
+    acted: list[Action] = field(default_factory=list)
+    """What the brain did while the caller's turn was not over yet: it is done when it is."""
+    waiting_since: float = 0.0
+    """The caller's last sound, or ours."""
+    steps: int = 0
+    """How often the caller was asked for patience since then."""
+    words_sent: int = 0
+    fillers: list[tuple[int, str]] = field(default_factory=list)
+    """What was said meanwhile, and after how many words of the reply."""
+
+    @property
+    def text(self) -> str:
+        """All that was to be said, in its order."""
+        words = " ".join(self.sentences).split()
+        for place, filler in reversed(self.fillers):
+            words[place:place] = filler.split()
+        return " ".join(words)
 
     @property
     def nudge(self) -> bool:

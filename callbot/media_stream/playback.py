@@ -27,6 +27,8 @@ class Clip:
     text: str
     audio: bytes
     words: tuple[WordTime, ...] = ()
+    filler: bool = False
+    """It is no part of the reply, but said while that is waited for; cut, it is not said again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,4 +179,5 @@ def _from_word(clip: Clip, index: int) -> Clip:
         " ".join(w.word for w in words),
         clip.audio[_byte(start) :],
         tuple(WordTime(w.word, w.start - start, w.end - start) for w in words),
+        clip.filler,
     )

@@ -6,6 +6,7 @@ It reads events and effects and nothing else, so any recorded call can be measur
 from collections.abc import Container
 from dataclasses import dataclass
 
+from callbot.agents.brain import Request
 from callbot.call import Disposition
 from callbot.conversation.effects import (
     ClearAudio,
@@ -14,6 +15,8 @@ from callbot.conversation.effects import (
     HandedOff,
     HangUp,
     Phrase,
+    ReleaseReply,
+    SayMeanwhile,
     SendAudio,
     StartHearing,
     StartReply,
@@ -36,6 +39,9 @@ class _Call:
     streams: int = 1
     cause: Event | None = None
     """The event that the effects we hear of are about."""
+    ahead: int = 0
+    """The reply that was begun last before the caller's turn was over, and whether its words are there."""
+    ahead_is_meant: bool = False
     reply: int = 0
     asked_at: float = 0.0
     silent: bool = True
@@ -50,9 +56,10 @@ class _Call:
     utterance: int = 0
     caller_turn: int = 0
 
-    def sent_at_once(self) -> bool:
-        """The audio went out when it was ready, and was not held back because the caller spoke."""
-        return isinstance(self.cause, Spoke) and self.cause.turn == self.reply
+    def sent_at_once(self, now: float) -> bool:
+        """The audio went out when it was ready and wanted, and was not held back because the caller spoke."""
+        spoke = isinstance(self.cause, Spoke) and self.cause.turn == self.reply
+        return spoke or (self.silent and self.asked_at == now)
 
 
 class CallMeter:
@@ -85,8 +92,15 @@ class CallMeter:
         match news:
             case SendAudio(audio=audio):
                 self._sent(call, audio, now)
-            case StartReply():
-                self._asked(call, news, now)
+            case StartReply(turn, ahead=True):
+                call.ahead, call.ahead_is_meant = turn, False
+            case SayMeanwhile(phrase=phrase):
+                metrics.phrases.labels(phrase).inc()
+            case StartReply(turn, request=request):
+                self._asked(call, turn, request, now)
+            case ReleaseReply(turn):
+                self._asked(call, turn, None, now)
+                call.meant_at = now if call.ahead_is_meant else None
             case StopReply(unheard=unheard):
                 call.runs_out_at = None
                 if unheard:
@@ -116,19 +130,22 @@ class CallMeter:
                 call.onset = at
             case Meant(turn) if turn == call.reply and call.meant_at is None:
                 call.meant_at = now
+            case Meant(turn) if turn == call.ahead:
+                call.ahead_is_meant = True
             case ReplyFailed():
                 self._metrics.reply_failures.inc()
 
-    def _asked(self, call: _Call, asked: StartReply, now: float) -> None:
-        call.reply, call.asked_at = asked.turn, now
+    def _asked(self, call: _Call, turn: int, request: Request | Phrase | None, now: float) -> None:
+        """A reply is wanted from now on. ``request`` is None when it was begun ahead."""
+        call.reply, call.asked_at = turn, now
         call.silent, call.meant_at, call.runs_out_at = True, None, None
-        call.fixed = isinstance(asked.request, Phrase)
-        if isinstance(asked.request, Phrase):
-            self._metrics.phrases.labels(asked.request).inc()
+        call.fixed = isinstance(request, Phrase)
+        if isinstance(request, Phrase):
+            self._metrics.phrases.labels(request).inc()
 
     def _sent(self, call: _Call, audio: bytes, now: float) -> None:
         metrics = self._metrics
-        at_once = call.sent_at_once()
+        at_once = call.sent_at_once(now)
         if call.silent and at_once:
             taken = now - call.asked_at
             metrics.reply.observe(taken)

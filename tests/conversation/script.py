@@ -7,7 +7,7 @@ import callbot.conversation
 from callbot.agents.brain import Action, Expect, Expecting
 from callbot.call import Call
 from callbot.conversation.conversation import Conversation
-from callbot.conversation.effects import Effect, SendAudio, StartReply
+from callbot.conversation.effects import Effect, ReleaseReply, SendAudio, StartReply
 from callbot.conversation.events import (
     Acted,
     CallStarted,
@@ -92,8 +92,18 @@ class Script:
         return [effect.turn for effect in self.effects if isinstance(effect, StartReply)][-1]
 
     def asked(self) -> list[object]:
-        """What the brain was asked, in order."""
-        return [effect.request for effect in self.effects if isinstance(effect, StartReply)]
+        """What the brain was asked and its answer was wanted, in order."""
+        found: list[object] = []
+        ahead: dict[int, object] = {}
+        for effect in self.effects:
+            match effect:
+                case StartReply(turn, request=request, ahead=True):
+                    ahead[turn] = request
+                case StartReply(request=request):
+                    found.append(request)
+                case ReleaseReply(turn):
+                    found.append(ahead[turn])
+        return found
 
     def replies(self, *sentences: str, actions: tuple[Action, ...] = (), finish: bool = True) -> list[Effect]:
         """The newest reply says these sentences."""

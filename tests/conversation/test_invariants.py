@@ -6,8 +6,24 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from callbot.agents.brain import Answer, Did, EndCall, Expect, Expecting, HandOff
 from callbot.call import Disposition, EndedBy
-from callbot.conversation.effects import Effect, HangUp, StartReply, StopReply
-from callbot.conversation.events import Acted, HungUp, Meant, Pressed, ReplyFailed, ReplyFinished, Spoke
+from callbot.conversation.effects import (
+    Effect,
+    HangUp,
+    ReleaseReply,
+    SayMeanwhile,
+    StartReply,
+    StopReply,
+)
+from callbot.conversation.events import (
+    Acted,
+    Filled,
+    HungUp,
+    Meant,
+    Pressed,
+    ReplyFailed,
+    ReplyFinished,
+    Spoke,
+)
 from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
 from callbot.providers.ports import Transcribed
 from tests.conversation.script import Script, clip
@@ -25,6 +41,7 @@ class Call(RuleBasedStateMachine):
         self.speaking = False
         self.said: dict[int, str] = {}
         self.seen = 0
+        self.filled = 0
 
     # --- the caller ---
 
@@ -85,6 +102,14 @@ class Call(RuleBasedStateMachine):
         if self.newest() not in self.finished:
             self.script.tell(Acted(self.newest(), action))  # type: ignore[arg-type]
 
+    @rule()
+    def what_was_to_be_said_meanwhile_is_ready(self) -> None:
+        asked = [effect for effect in self.script.effects if isinstance(effect, SayMeanwhile)]
+        for effect in asked[self.filled :]:
+            text = "One moment, please."
+            self.script.tell(Filled(effect.turn, text, (clip(effect.turn, text),)))
+        self.filled = len(asked)
+
     @rule(fails=st.booleans())
     def reply_ends(self, fails: bool) -> None:
         turn = self.newest()
@@ -109,17 +134,22 @@ class Call(RuleBasedStateMachine):
     # --- what must hold ---
 
     @invariant()
-    def heard_is_a_prefix_of_what_was_sent_and_that_of_what_was_meant(self) -> None:
-        for turn, meant in self.meant.items():
-            heard = self.script.conversation.playback.heard(turn).split()
-            assert heard == meant.split()[: len(heard)]
+    def heard_is_a_prefix_of_what_was_to_be_said(self) -> None:
+        conversation = self.script.conversation
+        texts = {turn.number: turn.text for turn in conversation.transcript.turns if turn.who == "agent"}
+        if conversation._reply is not None:
+            texts[conversation._reply.number] = conversation._reply.text
+        for turn, text in texts.items():
+            heard = conversation.playback.heard(turn).split()
+            assert heard == text.split()[: len(heard)]
 
     @invariant()
     def every_turn_of_the_caller_is_answered_once(self) -> None:
         answers = [
             effect.turn
             for effect in self.script.effects
-            if isinstance(effect, StartReply) and isinstance(effect.request, Answer)
+            if isinstance(effect, ReleaseReply)
+            or (isinstance(effect, StartReply) and isinstance(effect.request, Answer) and not effect.ahead)
         ]
         assert len(answers) == len(set(answers))
 

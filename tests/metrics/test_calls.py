@@ -43,9 +43,9 @@ class Measured(Script):
         return effects
 
     def until_asked(self) -> float:
-        """Let time pass until the next reply is asked for: its time."""
-        asked = self.turn
-        while self.turn == asked:
+        """Let time pass until the next reply is wanted: its time."""
+        asked = len(self.asked())
+        while len(self.asked()) == asked:
             due = [at for at in (self.conversation.deadline, *(at for at, _ in self.marks)) if at is not None]
             self.until(min(due))
         return self.now
@@ -306,3 +306,25 @@ class AnyMeasuredCall(AnyCall):
 
 AnyMeasuredCall.TestCase.settings = settings(max_examples=20, stateful_step_count=30)
 TestAnyMeasuredCall = AnyMeasuredCall.TestCase
+
+
+def test_a_reply_thought_ahead_takes_no_time_from_the_end_of_the_turn_on(metrics: Metrics, call: Measured):
+    call.greeted()
+    call.says("What are your opening hours?", 1.0, after=0.03)
+    before = Page.of(metrics).times("callbot_reply_seconds")
+    call.replies("From nine to five.")
+    call.until_asked()
+    call.wait(3)
+    page = Page.of(metrics)
+    count, seconds = page.times("callbot_reply_seconds")
+    assert (count - before[0], seconds - before[1]) == (1, 0.0)
+    assert page("callbot_response_part_seconds_sum", part="voice") == 0.0
+
+
+def test_what_a_waiting_caller_is_told_counts(metrics: Metrics, call: Measured):
+    call.greeted()
+    call.says("What are your opening hours?", 1.0)
+    call.wait(5)
+    page = Page.of(metrics)
+    assert page("callbot_phrases_total", phrase="one_moment") == 1
+    assert page("callbot_phrases_total", phrase="still_working") == 1
