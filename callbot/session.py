@@ -10,7 +10,8 @@ import contextvars
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import structlog
@@ -48,6 +49,8 @@ from callbot.conversation.events import (
     ReplyFailed,
     ReplyFinished,
     Spoke,
+    Told,
+    Wasted,
 )
 from callbot.conversation.rules import TurnRules
 from callbot.detection import Detection
@@ -55,6 +58,7 @@ from callbot.errors import ProviderError
 from callbot.media_stream import messages
 from callbot.media_stream.messages import Dtmf, Mark, Media
 from callbot.media_stream.pace import Pace, Verdict
+from callbot.providers.accounting import Failed, Report, Used
 from callbot.providers.ports import SpeechToText, TextToSpeech
 from callbot.speaking import speak
 
@@ -94,17 +98,34 @@ class Recording(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Voices:
+    """By agent. ``fixed`` are for sentences without call data: rendered once and kept."""
+
+    voices: Mapping[str, TextToSpeech]
+    fixed: Mapping[str, TextToSpeech]
+
+
+@dataclass(slots=True)
+class _Reply:
+    """What a reply's task has used, and whether anybody wants it."""
+
+    used: list[Used] = field(default_factory=list)
+    unheard: bool = False
+
+
+_reply: Final[ContextVar[_Reply | None]] = ContextVar("reply", default=None)
+
+
+@dataclass(frozen=True, slots=True)
 class Equipment:
-    """What a call needs of its process. Everything heavy in it is loaded and shared."""
+    """What a call needs of its process. Everything heavy in it is loaded and shared; what its providers have
+    to tell of themselves in this call, they tell to the ``Report`` that they are given."""
 
     rules: TurnRules
     detection: Detection
-    ears: Callable[[], SpeechToText]
-    brain: Callable[[str], Brain]
-    voices: Mapping[str, TextToSpeech]
-    """By agent."""
-    fixed_voices: Mapping[str, TextToSpeech]
-    """The same, for sentences without call data: rendered once and kept."""
+    ears: Callable[[Report], SpeechToText]
+    brain: Callable[[str, Report], Brain]
+    voices: Callable[[Report], "Voices"]
     phrases: Mapping[str, Mapping[Phrase, str]]
     """By language: what the call itself says."""
     first_agent: str
@@ -132,6 +153,7 @@ class Session:
         "_lacking",
         "_line",
         "_loop",
+        "_making",
         "_observers",
         "_over",
         "_piece",
@@ -147,6 +169,7 @@ class Session:
         "_tasks",
         "_timer",
         "_timer_at",
+        "_voices",
         "call",
         "conversation",
         "events",
@@ -187,9 +210,11 @@ class Session:
         self._preroll = bytearray()
         self._piece = bytearray()
         self._hearing = False
-        self._ears = equipment.ears()
+        self._ears = equipment.ears(self._report)
+        self._voices = equipment.voices(self._report)
         self._brains: dict[str, Brain] = {}
         self._reply: asyncio.Task[None] | None = None
+        self._making = _Reply()
         self._replying = ""
         self._sure = asyncio.Event()
         """That the caller's turn is over which the reply answers."""
@@ -348,6 +373,15 @@ class Session:
         else:
             self._wait()
 
+    def _report(self, news: Used | Failed) -> None:
+        """A provider tells of itself."""
+        self._post(Told(news))
+        reply = _reply.get()
+        if isinstance(news, Used) and reply is not None:
+            reply.used.append(news)
+            if reply.unheard:
+                self._post(Wasted(news))
+
     def _tell(self, now: float, news: Event | Effect) -> None:
         for observer in self._observers:
             observer(self.call.sid, now, news)
@@ -380,10 +414,11 @@ class Session:
                 self._sure = asyncio.Event()
                 if not effect.ahead:
                     self._sure.set()
+                self._making = _Reply()
+                context = self._context.copy()
+                context.run(_reply.set, self._making)
                 answer = self._answer(effect, after=self._reply, sure=self._sure)
-                self._reply = self._tasks.create_task(
-                    answer, name=f"reply {effect.turn}", context=self._context
-                )
+                self._reply = self._tasks.create_task(answer, name=f"reply {effect.turn}", context=context)
                 self._replying = effect.agent
             case ReleaseReply():
                 self._sure.set()
@@ -396,6 +431,8 @@ class Session:
                     self._reply.cancel()
                 if unheard:
                     self._forgetful.add(self._replying)
+                    self._making.unheard = True
+                    self._inbox.extend(Wasted(used) for used in self._making.used)
             case HangUp():
                 line.hang_up()
                 if self._recording is not None:
@@ -407,7 +444,7 @@ class Session:
         """A phrase that keeps the caller company; it is rendered already."""
         text = self._phrase(asked.phrase)
         try:
-            voice = self._equipment.fixed_voices[asked.agent]
+            voice = self._voices.fixed[asked.agent]
             clips = [clip async for clip in speak(voice, asked.turn, text)]
         except ProviderError as error:
             log.warning("nothing can be said while a reply is late", reason=str(error))
@@ -438,7 +475,7 @@ class Session:
     async def _think(self, turn: int, agent: str, request: Request, sure: asyncio.Event) -> None:
         """Until the caller's turn is ``sure`` to be over, nothing is changed."""
         if agent not in self._brains:
-            self._brains[agent] = self._equipment.brain(agent)
+            self._brains[agent] = self._equipment.brain(agent, self._report)
         brain = self._brains[agent]
         if agent in self._forgetful:
             brain.forget()
@@ -455,7 +492,7 @@ class Session:
 
     async def _say(self, turn: int, agent: str, sentence: str, *, fixed: bool) -> None:
         self._post(Meant(turn, sentence))
-        voices = self._equipment.fixed_voices if fixed else self._equipment.voices
+        voices = self._voices.fixed if fixed else self._voices.voices
         breath, self._spoken = turn == self._spoken, turn
         async for clip in speak(voices[agent], turn, sentence, breath=breath):
             self._post(Spoke(turn, clip))

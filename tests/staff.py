@@ -16,7 +16,7 @@ from callbot.conversation.effects import Phrase
 from callbot.detection import Detection
 from callbot.providers.ports import SpeechToText, TextToSpeech
 from callbot.reception import Reception
-from callbot.session import Equipment, Line, Session
+from callbot.session import Equipment, Line, Session, Voices
 from tests.conversation.script import RULES
 
 PHRASES = {
@@ -79,10 +79,9 @@ def equipment(
     return Equipment(
         rules=RULES,
         detection=Detection(LevelDetector()),
-        ears=ears,
-        brain=lambda agent: brains[agent],
-        voices=dict.fromkeys(brains, voice),
-        fixed_voices=dict.fromkeys(brains, voice),
+        ears=lambda report: ears(),
+        brain=lambda agent, report: brains[agent],
+        voices=lambda report: Voices(dict.fromkeys(brains, voice), dict.fromkeys(brains, voice)),
         phrases=PHRASES,
         first_agent=first,
         language="en",

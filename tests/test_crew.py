@@ -70,6 +70,10 @@ flow:
 """
 
 
+def nobody(news: object) -> None:
+    """Whom providers tell of themselves."""
+
+
 @dataclass
 class Company:
     """A business on disk, to be hired for as often as you like."""
@@ -289,7 +293,7 @@ def test_an_agent_for_another_language_may_lack_its_voice(company: Company, sett
 def test_a_language_that_nobody_speaks_is_not_listened_for(company: Company, configure: Configure) -> None:
     crew = company.hire(configure())
     crew.models.pool.close()
-    crew.equip(to(MAIN)).ears()
+    crew.equip(to(MAIN)).ears(nobody)
     assert isinstance(crew.hearing, NamedHearing)
     assert crew.hearing.asked == [("en",)]
 
@@ -364,16 +368,16 @@ def test_each_call_has_ears_of_its_own_for_the_languages_of_its_number(
     crew = company.hire(configure())
     crew.models.pool.close()
     main, sales = crew.equip(to(MAIN)), crew.equip(to(SALES))
-    assert main.ears() is not main.ears()
-    sales.ears()
+    assert main.ears(nobody) is not main.ears(nobody)
+    sales.ears(nobody)
     assert isinstance(crew.hearing, NamedHearing)
     assert crew.hearing.asked == [("en", "es"), ("en", "es"), ("en",)]
 
 
 async def test_an_agent_thinks_anew_in_each_call(hired: Crew) -> None:
     one, other = hired.equip(to(MAIN)), hired.equip(to(MAIN))
-    brain = one.brain("sales")
-    assert brain is not other.brain("sales")
+    brain = one.brain("sales", nobody)
+    assert brain is not other.brain("sales", nobody)
     actions = [action async for action in brain.reply(Greet(), History(to(MAIN)))]
     assert Say("Acme sales.", fixed=True) in actions
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -28,15 +29,18 @@ from callbot.conversation.effects import Effect
 from callbot.conversation.events import Event
 from callbot.errors import ProviderError
 from callbot.media_stream.messages import Dtmf, Mark, Media
+from callbot.providers.accounting import Port, Report, Unit, Used
+from callbot.providers.ports import Speech
 from callbot.providers.stt.fake import FakeEars
 from callbot.providers.tts.fake import FakeVoice
-from callbot.session import Session
+from callbot.session import Session, Voices
 from tests.conversation.script import RULES
 from tests.staff import ScriptedBrain, equipment
 
 pytestmark = pytest.mark.virtual_time
 
 STREAM = "MZ1"
+CALL = Call("CA1", "+15550142", "+15550100")
 SILENCE = b"\xff" * 160
 rng = np.random.default_rng(1)
 VOICE = bytes(rng.choice(np.frombuffer(b"\x20\xa0\x10\x90", np.uint8), 160))
@@ -356,3 +360,40 @@ async def test_a_slow_brain_is_bridged_by_a_phrase_in_the_agents_voice() -> None
     last = session.conversation.transcript.turns[2]
     assert last.text.startswith("One moment. Sorry, it takes longer. We open at eight")
     assert last.heard == last.text
+
+
+async def test_what_a_reply_used_that_nobody_heard_is_told_to_be_wasted() -> None:
+    class Costly(FakeVoice):
+        def __init__(self, report: Report) -> None:
+            super().__init__()
+            self._report = report
+
+        async def speak(self, text: str) -> AsyncGenerator[Speech]:
+            self._report(Used(Port.TTS, self.name, Unit.CHARACTERS_SPOKEN, len(text)))
+            async for speech in super().speak(text):
+                yield speech
+
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(4)
+        await carrier.speech(1.0)
+        await carrier.silence(0.3)
+        await carrier.speech(1.0)
+        await carrier.silence(10)
+
+    brains = {"support": ScriptedBrain(support)}
+    given = equipment(brains, lambda: FakeEars(["a router and a cable"]), FakeVoice())
+
+    def voices(report: Report) -> Voices:
+        return Voices({"support": Costly(report)}, {"support": Costly(report)})
+
+    carrier = Carrier()
+    session = Session(CALL, carrier, replace(given, voices=voices))
+    carrier.session = session
+    async with asyncio.timeout(600), asyncio.TaskGroup() as tasks:
+        tasks.create_task(session.run())
+        await script(carrier)
+        session.hung_up(EndedBy.CALLER)
+    (spoken,) = session.conversation.transcript.as_json("CA1")["usage"]
+    sentence = "We open at eight in the morning and close at eight in the evening, every day but Sunday."
+    assert spoken["wasted"] == len(sentence), "said in the pause, and thrown away"
+    assert spoken["amount"] > spoken["wasted"]

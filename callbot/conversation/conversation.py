@@ -67,14 +67,17 @@ from callbot.conversation.events import (
     ReplyFailed,
     ReplyFinished,
     Spoke,
+    Told,
+    Wasted,
 )
 from callbot.conversation.farewell import is_farewell
 from callbot.conversation.patience import Patience
 from callbot.conversation.rules import TurnRules
-from callbot.conversation.transcript import Handoff, Transcript, Turn
+from callbot.conversation.transcript import Handoff, ProviderFailure, Transcript, Turn
 from callbot.conversation.turns import AgentTurn, CallerTurn
 from callbot.media_stream.playback import Clip, Playback
 from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
+from callbot.providers.accounting import Used
 from callbot.providers.ports import Transcribed
 from callbot.routing.handoff import ContextPacket, Switches
 from callbot.routing.intake import Choice
@@ -193,6 +196,15 @@ class Conversation:
                 return self._pressed(digit, now)
             case LanguageHeard(language, agent):
                 self.language, self._speaker = language, agent
+                return []
+            case Told(news):
+                if isinstance(news, Used):
+                    self.transcript.used.add(news)
+                else:
+                    self.transcript.failures.append(ProviderFailure(now, self._turn, news))
+                return []
+            case Wasted(used):
+                self.transcript.wasted.add(used)
                 return []
             case CallStarted(agent, language):
                 self.agent, self.language = agent, language

@@ -7,6 +7,7 @@ from callbot.agents.brain import Action
 from callbot.call import EndedBy
 from callbot.media_stream.playback import Clip
 from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
+from callbot.providers.accounting import Failed, Used
 from callbot.providers.ports import Transcribed
 
 
@@ -81,6 +82,20 @@ class Marked:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A provider was used, or failed."""
+
+    news: Used | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Wasted:
+    """What was told to be used was for a reply that nobody heard."""
+
+    used: Used
+
+
+@dataclass(frozen=True, slots=True)
 class LanguageHeard:
     """The caller speaks another language, and ``agent`` is the one who speaks it."""
 
@@ -122,6 +137,8 @@ Event = (
     | ReplyFailed
     | Marked
     | LanguageHeard
+    | Told
+    | Wasted
     | HungUp
     | DeadlinePassed
 )

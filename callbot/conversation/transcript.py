@@ -6,6 +6,7 @@ from typing import Any
 
 from callbot.agents.brain import Did
 from callbot.call import Disposition, EndedBy
+from callbot.providers.accounting import Amounts, Failed
 from callbot.routing.handoff import ContextPacket, SlotValue
 
 
@@ -82,6 +83,28 @@ def slots_as_json(slots: Mapping[str, SlotValue]) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class ProviderFailure:
+    """A provider failed at ``at``; ``turn`` was the newest then."""
+
+    at: float
+    turn: int
+    failed: Failed
+
+    def as_json(self) -> dict[str, Any]:
+        failed = self.failed
+        return {
+            "at_ms": round(self.at * 1000),
+            "turn": self.turn,
+            "port": failed.port,
+            "provider": failed.provider,
+            "trouble": failed.trouble,
+            "detail": failed.detail,
+            "attempt": failed.attempt,
+            "instead": failed.instead,
+        }
+
+
 @dataclass(slots=True)
 class Transcript:
     """Everything of one call that its record needs, in the order in which it happened."""
@@ -93,6 +116,10 @@ class Transcript:
     tried: list[tuple[str, str]] = field(default_factory=list)
     done: list[Did] = field(default_factory=list)
     cited: list[str] = field(default_factory=list)
+    failures: list[ProviderFailure] = field(default_factory=list)
+    used: Amounts = field(default_factory=Amounts)
+    wasted: Amounts = field(default_factory=Amounts)
+    """What of it was for replies that nobody heard."""
     disposition: Disposition | None = None
     ended_by: EndedBy | None = None
 
@@ -136,4 +163,15 @@ class Transcript:
                 for did in self.done
             ],
             "cited": self.cited,
+            "failures": [failure.as_json() for failure in self.failures],
+            "usage": [
+                {
+                    "port": port,
+                    "provider": provider,
+                    "unit": unit,
+                    "amount": round(amount, 3),
+                    "wasted": round(self.wasted.of(port, provider, unit), 3),
+                }
+                for (port, provider, unit), amount in self.used.items()
+            ],
         }

@@ -51,5 +51,23 @@ class Failed:
     attempt: int = 1
 
 
+class Amounts:
+    """What was used, added up."""
+
+    def __init__(self) -> None:
+        self._amounts: dict[tuple[Port, str, Unit], float] = {}
+
+    def add(self, used: Used) -> None:
+        key = (used.port, used.provider, used.unit)
+        self._amounts[key] = self._amounts.get(key, 0.0) + used.amount
+
+    def of(self, port: Port, provider: str, unit: Unit) -> float:
+        return self._amounts.get((port, provider, unit), 0.0)
+
+    def items(self) -> list[tuple[tuple[Port, str, Unit], float]]:
+        """By port, provider and unit, in the order of their names."""
+        return sorted(self._amounts.items())
+
+
 Report = Callable[[Used | Failed], None]
 """Told at once, on the event loop's thread; must not wait or raise."""

@@ -172,4 +172,6 @@ def test_the_record_of_a_call_that_never_was_is_empty() -> None:
         "slots": {},
         "tools": [],
         "cited": [],
+        "failures": [],
+        "usage": [],
     }

@@ -1,0 +1,84 @@
+"""Which providers a process uses, first choice first: from what settings name, and what keys there are."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from callbot.errors import ConfigurationError
+from callbot.providers.accounting import Port
+from callbot.vendors import VENDORS, Accounts
+
+AUTO: Final = "auto"
+
+_BY_KEY: Final[dict[Port, tuple[tuple[str, str], ...]]] = {
+    Port.STT: (("deepgram", "deepgram"), ("openai", "openai"), ("elevenlabs", "elevenlabs")),
+    Port.LLM: (("openai", "openai"),),
+    Port.TTS: (("elevenlabs", "elevenlabs"), ("openai", "openai"), ("deepgram", "deepgram")),
+}
+"""By port: the vendor whose key makes an adapter a choice, the best for calls first."""
+_OF_VENDOR: Final = {
+    "deepgram": "deepgram",
+    "deepgram-flux": "deepgram",
+    "elevenlabs": "elevenlabs",
+    "elevenlabs-http": "elevenlabs",
+    "openai": "openai",
+    "openai-file": "openai",
+    "openai-responses": "openai",
+}
+_SETTING: Final = {Port.STT: "CALLBOT_STT", Port.LLM: "CALLBOT_LLM", Port.TTS: "CALLBOT_TTS"}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """``names`` are adapters' names as in settings, first choice first. ``passed_over`` were named, and
+    cannot be used: each with what is missing."""
+
+    names: tuple[str, ...]
+    passed_over: tuple[tuple[str, str], ...] = ()
+
+
+def vendor_of(name: str) -> str | None:
+    """The vendor that an adapter needs an account with; None for those of this machine, and for third
+    parties', which look after themselves."""
+    return _OF_VENDOR.get(name.partition(":")[0])
+
+
+def choose(port: Port, setting: str, accounts: Accounts, *, local: Iterable[str] = ()) -> Choice:
+    """What ``setting`` (``auto``, or names with commas between them) comes to. ``local`` is what this
+    machine can do by itself, for the end of an ``auto`` chain.
+
+    Raises ``ConfigurationError`` when something is named and nothing of it can be used.
+    """
+    if setting.strip() == AUTO:
+        keyed = [
+            name for vendor, name in _BY_KEY[port] if vendor in accounts and _fits(port, vendor, accounts)
+        ]
+        return Choice((*keyed, *local))
+    choice = usable(names_in(setting), accounts)
+    if not choice.names:
+        missing = "; ".join(f"{name}: {why}" for name, why in choice.passed_over) or "it names nothing"
+        raise ConfigurationError(f"{_SETTING[port]}={setting} leaves nothing to use. {missing}")
+    return choice
+
+
+def _fits(port: Port, vendor: str, accounts: Accounts) -> bool:
+    """A server of one's own that speaks OpenAI's protocol answers; it seldom hears or speaks."""
+    own = vendor == "openai" and accounts[vendor].url != VENDORS[vendor].url
+    return port is Port.LLM or not own
+
+
+def names_in(setting: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in setting.split(",") if name.strip())
+
+
+def usable(names: Iterable[str], accounts: Accounts) -> Choice:
+    """Those whose vendor there is an account with, each once."""
+    good: list[str] = []
+    passed_over: list[tuple[str, str]] = []
+    for name in dict.fromkeys(names):
+        vendor = vendor_of(name)
+        if vendor is None or vendor in accounts:
+            good.append(name)
+        else:
+            passed_over.append((name, f"{VENDORS[vendor].key_setting} is not set"))
+    return Choice(tuple(good), tuple(passed_over))

@@ -1,0 +1,71 @@
+import pytest
+
+from callbot.errors import ConfigurationError
+from callbot.providers.accounting import Port
+from callbot.providers.chains import Choice, choose, usable, vendor_of
+from callbot.providers.registry import LLM, STT, TTS
+from callbot.vendors import Accounts
+
+
+def accounts(*vendors: str, url: str | None = None) -> Accounts:
+    return Accounts.of(dict.fromkeys(vendors, "key-4f3e2d1c0b"), {"openai": url})
+
+
+def test_without_keys_this_machine_does_it_all() -> None:
+    assert choose(Port.STT, "auto", accounts(), local=["moonshine"]) == Choice(("moonshine",))
+    assert choose(Port.TTS, "auto", accounts()) == Choice(())
+    assert choose(Port.LLM, "auto", accounts()) == Choice(())
+
+
+def test_a_key_puts_its_vendor_first_and_this_machine_last() -> None:
+    choice = choose(Port.STT, "auto", accounts("openai", "deepgram"), local=["moonshine"])
+    assert choice.names == ("deepgram", "openai", "moonshine")
+    assert choose(Port.TTS, "auto", accounts("elevenlabs", "openai")).names == ("elevenlabs", "openai")
+
+
+def test_a_server_of_ones_own_thinks_and_does_not_hear_or_speak() -> None:
+    own = accounts(url="http://localhost:11434/v1")
+    assert choose(Port.LLM, "auto", own).names == ("openai",)
+    assert choose(Port.STT, "auto", own, local=["moonshine"]).names == ("moonshine",)
+    assert choose(Port.TTS, "auto", own).names == ()
+
+
+def test_what_is_named_is_used_in_the_order_given() -> None:
+    named = "deepgram:nova-3, openai ,moonshine"
+    assert choose(Port.STT, named, accounts("openai", "deepgram")).names == (
+        "deepgram:nova-3",
+        "openai",
+        "moonshine",
+    )
+
+
+def test_what_is_named_without_its_key_is_passed_over_and_told() -> None:
+    choice = choose(Port.STT, "deepgram,moonshine", accounts())
+    assert choice == Choice(("moonshine",), (("deepgram", "DEEPGRAM_API_KEY is not set"),))
+
+
+@pytest.mark.parametrize("setting", ["elevenlabs", "elevenlabs:eleven_flash_v2_5/abc,openai", " , "])
+def test_a_chain_of_which_nothing_is_left_says_what_is_missing(setting: str) -> None:
+    with pytest.raises(ConfigurationError, match="CALLBOT_TTS=.*leaves nothing to use"):
+        choose(Port.TTS, setting, accounts())
+
+
+def test_an_adapter_is_used_once() -> None:
+    assert usable(["moonshine", "moonshine"], accounts()).names == ("moonshine",)
+
+
+def test_every_adapter_of_a_vendor_is_known_to_need_its_key() -> None:
+    local = {
+        "fake",
+        "moonshine",
+        "moonshine+whisper",
+        "whisper",
+        "espeak",
+        "hibari",
+        "hibari-bright",
+        "hibari-low",
+    }
+    for name in {*STT, *LLM, *TTS} - local:
+        assert vendor_of(name) is not None, name
+    for name in local:
+        assert vendor_of(name) is None
