@@ -46,7 +46,7 @@ def test_what_is_named_without_its_key_is_passed_over_and_told() -> None:
 
 @pytest.mark.parametrize("setting", ["elevenlabs", "elevenlabs:eleven_flash_v2_5/abc,openai", " , "])
 def test_a_chain_of_which_nothing_is_left_says_what_is_missing(setting: str) -> None:
-    with pytest.raises(ConfigurationError, match="CALLBOT_TTS=.*leaves nothing to use"):
+    with pytest.raises(ConfigurationError, match=r"CALLBOT_TTS=.*leaves nothing to use"):
         choose(Port.TTS, setting, accounts())
 
 
