@@ -3,7 +3,8 @@
     python -m bench.latency [--json FILE] [CALLER.wav ...]
 
 Recorded callers ring one after another over the local exchange: on the whole offline stack with its real
-models, and on stand-ins that take no time, so that what is left is ours.
+models, on stand-ins that take no time, so that what is left is ours, and on stand-ins that take as long as
+providers over the network do: with none of the ways to be faster than they are, and with each added.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -27,12 +28,14 @@ import callbot.conversation
 from bench.breakdown import Breakdown, Parts
 from bench.machine import Machine, machine
 from bench.server import rules, services
+from bench.standins import Latencies
 from bench.statistics import Summary, summary
 from callbot import logs
 from callbot.app import create_app
 from callbot.cli.local import Local, Records, local, local_settings
 from callbot.cli.simulate import Ringing, read, ring
 from callbot.config import LogLevel, Settings
+from callbot.conversation.rules import TurnRules
 from callbot.errors import ConfigurationError
 from callbot.exchange.errors import ScenarioError, SoundError
 from callbot.server import running
@@ -41,6 +44,10 @@ from callbot.session import Observer
 
 CALLERS: Final = ("support_bill", "sales_order", "technical_visit", "email", "numbers_spelled", "tour")
 NAMES: Final = tuple(part.name for part in fields(Parts))
+
+SLOW: Final = Latencies(stt=0.2, brain=0.35, tts=0.12)
+SLOW_WORDS: Final = "providers of 200, 350 and 120 ms"
+NEVER: Final = 3600.0
 
 _AUDIO: Final = Path(__file__).parents[1] / "fixtures" / "audio"
 _RULES: Final = Path(callbot.conversation.__file__).parent / "rules.yaml"
@@ -117,17 +124,37 @@ Stage = Callable[[Settings, Observer], AbstractAsyncContextManager[Local]]
 """A bot and an exchange, with somebody who watches its calls."""
 
 
-@asynccontextmanager
-async def stand_ins(settings: Settings, observer: Observer) -> AsyncIterator[Local]:
-    """The product with providers that take no time."""
-    records = Records()
+def stand_ins(latencies: Latencies, turns: TurnRules) -> Stage:
+    """The product with providers that take so long."""
 
-    def watched(settings: Settings) -> AbstractAsyncContextManager[Services]:
-        return services(settings, observers=(observer,), finished=records.put)
+    @asynccontextmanager
+    async def stage(settings: Settings, observer: Observer) -> AsyncIterator[Local]:
+        records = Records()
 
-    app = create_app(settings, services=watched)
-    async with running(app) as port:
-        yield Local(settings, port, records, app.state.services)
+        def watched(settings: Settings) -> AbstractAsyncContextManager[Services]:
+            return services(
+                settings, observers=(observer,), finished=records.put, latencies=latencies, turns=turns
+            )
+
+        app = create_app(settings, services=watched)
+        async with running(app) as port:
+            yield Local(settings, port, records, app.state.services)
+
+    return stage
+
+
+def stages() -> dict[str, Stage]:
+    """By name, in the order in which they are measured."""
+    ours = rules()
+    silent = replace(ours, acknowledge_if_later_than=NEVER)
+    waiting = replace(silent, most_discarded=0.0)
+    return {
+        "the offline stack": lambda settings, observer: local(settings, observers=(observer,)),
+        "stand-ins": stand_ins(Latencies(), ours),
+        f"{SLOW_WORDS}, one after the other": stand_ins(SLOW, waiting),
+        f"{SLOW_WORDS}, thinking ahead": stand_ins(SLOW, silent),
+        f"{SLOW_WORDS}, thinking ahead and acknowledging": stand_ins(SLOW, ours),
+    }
 
 
 async def measure(
@@ -143,12 +170,6 @@ async def measure(
             rung = await ring(bot, caller)
             at_the_ear += [float(response.after_ms) for response in rung.result.responses]
     return stack(name, breakdown.responses, at_the_ear)
-
-
-STAGES: Final[Mapping[str, Stage]] = {
-    "the offline stack": lambda settings, observer: local(settings, observers=(observer,)),
-    "stand-ins": stand_ins,
-}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -176,7 +197,7 @@ def main(argv: Sequence[str]) -> int:
 
         stacks = tuple(
             asyncio.run(measure(name, stage, callers, Path(folder) / str(n), tell))
-            for n, (name, stage) in enumerate(STAGES.items())
+            for n, (name, stage) in enumerate(stages().items())
         )
     for one in stacks:
         console.print(table(one))

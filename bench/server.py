@@ -65,14 +65,18 @@ async def services(
     *,
     observers: tuple[Observer, ...] = (),
     finished: Finished = lambda record: None,
+    latencies: Latencies | None = None,
+    turns: TurnRules | None = None,
 ) -> AsyncIterator[Services]:
-    """What a process of the benchmark shares; how slow its providers are, the environment says."""
-    latencies = msgspec.json.decode(os.environ.get(_LATENCIES, "{}"), type=Latencies)
-    turns = rules().for_calls_up_to(settings.max_call_seconds)
+    """What a process of the benchmark shares. How slow its providers are, the environment says, if nobody
+    else does."""
+    if latencies is None:
+        latencies = msgspec.json.decode(os.environ.get(_LATENCIES, "{}"), type=Latencies)
+    turns = (turns or rules()).for_calls_up_to(settings.max_call_seconds)
     detection = Detection(SileroDetector.load())
     voice = {_AGENT: StandInVoice(latencies.tts)}
     voices = Voices(voice, voice)
-    phrases = {"en": dict.fromkeys(Phrase, "Sorry, could you say that again?")}
+    phrases = {"en": dict.fromkeys(Phrase, "One moment, please.")}
 
     def equip(call: Call) -> Equipment:
         return Equipment(

@@ -46,13 +46,18 @@ class StandInEars:
 
     def send(self, audio: bytes) -> None:
         self._sent += len(audio)
+        if self._latency:  # one that is slow tells what it has meanwhile
+            self._tell(final=False)
 
     def flush(self) -> None:
-        final = Transcribed(self._utterance, HEARD if self._sent >= WHOLE else BEGUN, final=True)
+        self._tell(final=True)
+
+    def _tell(self, *, final: bool) -> None:
+        heard = Transcribed(self._utterance, HEARD if self._sent >= WHOLE else BEGUN, final)
         if self._latency:
-            asyncio.get_running_loop().call_later(self._latency, self._events.put_nowait, final)
+            asyncio.get_running_loop().call_later(self._latency, self._events.put_nowait, heard)
         else:
-            self._events.put_nowait(final)
+            self._events.put_nowait(heard)
 
     async def events(self) -> AsyncIterator[Transcribed]:
         while (event := await self._events.get()) is not None:

@@ -13,6 +13,8 @@ from rich.console import Console
 from bench import latency
 from bench.breakdown import Parts
 from bench.latency import CALLERS, Latency, Stack, main, stack, stand_ins, table
+from bench.server import rules
+from bench.standins import Latencies
 from callbot.config import names
 
 AUDIO = Path(__file__).parents[2] / "fixtures" / "audio"
@@ -95,7 +97,7 @@ def an_operator_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 def test_a_real_call_on_stand_ins_waits_for_the_rules_and_for_little_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(latency, "STAGES", {"stand-ins": stand_ins})
+    monkeypatch.setattr(latency, "stages", lambda: {"stand-ins": stand_ins(Latencies(), rules())})
     result = tmp_path / "result.json"
     assert main([str(AUDIO / "hangup.wav"), "--json", str(result)]) == 0
     found = msgspec.json.decode(result.read_bytes(), type=Latency)
