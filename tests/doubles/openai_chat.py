@@ -92,6 +92,15 @@ class OpenAiChatDouble:
         server = self._runner.server
         return 0 if server is None else len(server.connections)
 
+    async def deserted(self, *, within: float) -> None:
+        """Returns when nobody is connected. Raises ``TimeoutError``."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within
+        while self.connections or self.plan.open:
+            if loop.time() > until:
+                raise TimeoutError(f"{self.connections} connections, {self.plan.open} requests")
+            await asyncio.sleep(0.001)
+
     async def __aenter__(self) -> "OpenAiChatDouble":
         app = web.Application(client_max_size=1 << 24)
         app.router.add_post("/v1/chat/completions", self._chat)
