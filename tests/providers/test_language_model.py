@@ -318,7 +318,7 @@ async def test_the_fake_of_a_setting_answers_in_turn_and_begins_again(models: Mo
 
 @pytest.mark.parametrize("name", ["opena", "fakes:Hello."])
 def test_a_name_that_is_not_quite_one_is_refused(name: str, models: Models):
-    with pytest.raises(ConfigurationError, match="did you mean (openai|fake)"):
+    with pytest.raises(ConfigurationError, match=r"did you mean (openai|fake)"):
         language_model(name, models)
 
 
