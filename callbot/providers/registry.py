@@ -27,7 +27,11 @@ STT: Final[Mapping[str, str]] = {
     "moonshine+whisper": "callbot.providers.stt.detecting:moonshine_and_whisper",
     "whisper": "callbot.providers.stt.detecting:whisper",
 }
-LLM: Final[Mapping[str, str]] = {}
+LLM: Final[Mapping[str, str]] = {
+    "fake": "callbot.providers.llm.fake:language_model",
+    "openai": "callbot.providers.llm.openai:language_model",
+    "openai-responses": "callbot.providers.llm.openai_responses:language_model",
+}
 TTS: Final[Mapping[str, str]] = {
     "espeak": "callbot.providers.tts.espeak:voice",
     "fake": "callbot.providers.tts.fake:voice",

@@ -1,0 +1,196 @@
+"""The connection to an OpenAI-compatible server, and what its SDK raises, as ours.
+
+One client of the SDK serves a process. It keeps its connections open between the turns of a call, retries
+nothing and, but for connecting, waits for ever: deadlines and retries are for who asks.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+import httpx2
+import openai
+from openai import AsyncOpenAI, AsyncStream, DefaultAsyncHttpxClient
+
+from callbot.errors import ProviderError, Trouble
+from callbot.providers.failures import from_status
+from callbot.providers.llm.openai_terms import Memory, Terms
+from callbot.providers.registry import Models
+from callbot.vendors import Account
+
+CONNECT_WITHIN: Final = 2.0
+KEPT_OPEN: Final = 120.0
+"""Seconds without a request; the SDK's own are 5, less than a caller's turn takes."""
+REST_WITHIN: Final = 0.5
+"""Seconds for what follows the end of an answer, the usage for instance."""
+
+Event = TypeVar("Event")
+
+_TOO_LONG: Final = re.compile(
+    r"context (length|size|window)|maximum context|prompt is too long", re.IGNORECASE
+)
+_STATUS_OF: Final = {
+    "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
+    "context_length_exceeded": 400,
+    "invalid_prompt": 400,
+    "invalid_request_error": 400,
+}
+"""Of codes that are told within a stream, where there is no status."""
+
+
+def client(models: Models) -> AsyncOpenAI:
+    """The process's own. Raises ``ConfigurationError`` when there is no key."""
+    account = models.accounts["openai"]
+
+    def connect() -> AsyncOpenAI:
+        opened = _client(account)
+        models.on_close(opened.close)
+        return opened
+
+    return models.once("openai client", connect)
+
+
+def _client(account: Account) -> AsyncOpenAI:
+    timeout = httpx2.Timeout(None, connect=CONNECT_WITHIN)
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEPT_OPEN)
+    return AsyncOpenAI(
+        api_key=account.key,
+        base_url=account.url,
+        max_retries=0,
+        timeout=timeout,
+        http_client=DefaultAsyncHttpxClient(timeout=timeout, limits=limits),
+    )
+
+
+async def warm(provider: str, sdk: AsyncOpenAI) -> None:
+    """Opens a connection, and learns whether the key is good.
+
+    Raises ``ProviderError`` when it is not, or when nobody answers; a server without a list of models, or a
+    key that may not read it, is fine.
+    """
+    try:
+        await sdk.models.with_raw_response.list()
+    except openai.APIError as error:
+        failed = failure(provider, error, began=False)
+        if failed.trouble is Trouble.CONNECT or (failed.trouble is Trouble.AUTH and _status(error) == 401):
+            raise failed from None
+
+
+# --- asking ------------------------------------------------------------------------------------------
+
+
+async def ask(
+    provider: str,
+    memory: Memory,
+    fields: Callable[[Terms], dict[str, Any]],
+    create: Callable[[dict[str, Any]], Awaitable[AsyncStream[Event]]],
+    *,
+    optional: frozenset[str],
+) -> AsyncStream[Event]:
+    """A stream, once its headers are there.
+
+    A request that is refused for a field that it can do without is made again without it; when that helps,
+    whoever asks next knows. Raises ``ProviderError``.
+    """
+    terms = memory.terms
+    while True:
+        asked = fields(terms)
+        try:
+            stream = await create(asked)
+        except openai.APIError as error:
+            learnt = _learnt(terms, error, optional & asked.keys())
+            if learnt is None:
+                raise failure(provider, error, began=False) from None
+            terms = learnt
+        else:
+            memory.terms = terms
+            return stream
+
+
+def _learnt(terms: Terms, error: openai.APIError, optional: frozenset[str]) -> Terms | None:
+    if not isinstance(error, openai.APIStatusError) or error.status_code not in (400, 422):
+        return None
+    message, code, param = _told(error)
+    if _TOO_LONG.search(message):
+        return None
+    return terms.after(message=message, code=code, param=param, optional=optional)
+
+
+async def told(provider: str, stream: AsyncStream[Event]) -> AsyncGenerator[Event]:
+    """The events of a stream. Closing this closes the HTTP stream. Raises ``ProviderError``."""
+    try:
+        async for event in stream:
+            yield event
+    except openai.APIError as error:
+        raise failure(provider, error, began=True) from None
+    except ValueError:  # no JSON, or no UTF-8
+        raise bad_format(provider, "an event is not JSON") from None
+    finally:
+        await stream.close()
+
+
+async def rest(events: AsyncGenerator[Event], read: Callable[[Event], object]) -> None:
+    """What still comes when the answer is complete. Whatever goes wrong with it, the answer is good."""
+    with suppress(TimeoutError, ProviderError):
+        async with asyncio.timeout(REST_WITHIN):
+            async for event in events:
+                read(event)
+
+
+# --- what went wrong ---------------------------------------------------------------------------------
+
+
+def failure(provider: str, error: openai.APIError, *, began: bool) -> ProviderError:
+    """``began``: the answer had begun to come. Of the vendor's words only its code is told: the rest may
+    hold parts of a key, or of what the caller said."""
+    if isinstance(error, openai.APIStatusError):
+        message, code, _ = _told(error)
+        if error.status_code in (400, 422) and _TOO_LONG.search(message):
+            code = "context_length_exceeded"
+        return from_status(provider, error.status_code, code or "", headers=error.response.headers)
+    if isinstance(error, openai.APIConnectionError):
+        trouble = Trouble.CUT if began else Trouble.CONNECT
+        what = "the connection broke" if began else "no connection"
+        return ProviderError(f"{provider}: {what}", retryable=True, trouble=trouble, provider=provider)
+    return told_in_stream(provider, error.code)
+
+
+def told_in_stream(provider: str, code: str | None) -> ProviderError:
+    """A failure that the vendor reports when it has already answered 200."""
+    word = _word(code) or ""
+    return from_status(provider, _STATUS_OF.get(word, 500), word)
+
+
+def bad_format(provider: str, detail: str) -> ProviderError:
+    return ProviderError(
+        f"{provider}: {detail}", retryable=True, trouble=Trouble.BAD_FORMAT, provider=provider
+    )
+
+
+def incomplete(provider: str, *, began: bool) -> ProviderError:
+    """The stream ended in good order, and the answer had not."""
+    trouble = Trouble.CUT if began else Trouble.EMPTY
+    what = "the answer breaks off" if began else "the answer is empty"
+    return ProviderError(f"{provider}: {what}", retryable=True, trouble=trouble, provider=provider)
+
+
+def _status(error: openai.APIError) -> int | None:
+    return error.status_code if isinstance(error, openai.APIStatusError) else None
+
+
+def _told(error: openai.APIStatusError) -> tuple[str, str | None, str | None]:
+    """Message, code and parameter, as far as a server has them: some send words alone."""
+    body = error.body
+    if isinstance(body, dict):
+        message = body.get("message") or body.get("detail") or ""
+        param = body.get("param")
+        return str(message), _word(body.get("code")), param if isinstance(param, str) else None
+    return str(body or ""), None, None
+
+
+def _word(code: object) -> str | None:
+    """A code that is one; local servers repeat the status there, and others write sentences."""
+    return code if isinstance(code, str) and re.fullmatch(r"[A-Za-z][\w.-]*", code) else None
