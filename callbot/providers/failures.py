@@ -1,5 +1,6 @@
 """A vendor's failure, as its transport tells it, to ours."""
 
+import json
 from collections.abc import Mapping
 from typing import Final
 
@@ -60,7 +61,7 @@ def from_socket(provider: str, error: BaseException, *, connected: bool) -> Prov
     """What a WebSocket's library raised while it connected, or after."""
     if isinstance(error, InvalidStatus):
         response = error.response
-        code = response.headers.get("dg-error", "") or response.body.decode(errors="replace")
+        code = response.headers.get("dg-error", "") or _word(response.body)
         return from_status(provider, response.status_code, code, headers=dict(response.headers.raw_items()))
     if isinstance(error, ConnectionClosed) and error.rcvd is not None:
         detail = f"closed with {error.rcvd.code} {error.rcvd.reason[:_MOST_TOLD]}".rstrip()
@@ -70,3 +71,15 @@ def from_socket(provider: str, error: BaseException, *, connected: bool) -> Prov
         detail = type(error).__name__
     trouble = Trouble.CUT if connected else Trouble.CONNECT
     return ProviderError(f"{provider}: {detail}", retryable=True, trouble=trouble, provider=provider)
+
+
+def _word(body: bytes | bytearray) -> str:
+    """The code in a refusal's body. Sentences stay behind: they may quote the key that is refused."""
+    try:
+        told = json.loads(body)
+        error = told.get("error") or told.get("detail") or told
+        return str(
+            error.get("code") or error.get("status") or error.get("type") or error.get("err_code") or ""
+        )
+    except (ValueError, AttributeError):  # a proxy's page, or a string where an object was
+        return ""

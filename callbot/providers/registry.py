@@ -25,6 +25,8 @@ STT: Final[Mapping[str, str]] = {
     "fake": "callbot.providers.stt.fake:hearing",
     "moonshine": "callbot.providers.stt.moonshine:hearing",
     "moonshine+whisper": "callbot.providers.stt.detecting:moonshine_and_whisper",
+    "openai": "callbot.providers.stt.openai:hearing",
+    "openai-file": "callbot.providers.stt.openai_file:hearing",
     "whisper": "callbot.providers.stt.detecting:whisper",
 }
 LLM: Final[Mapping[str, str]] = {
@@ -38,6 +40,7 @@ TTS: Final[Mapping[str, str]] = {
     "hibari": "callbot.providers.tts.hibari:voice",
     "hibari-bright": "callbot.providers.tts.hibari:voice",
     "hibari-low": "callbot.providers.tts.hibari:voice",
+    "openai": "callbot.providers.tts.openai:voice",
 }
 
 

@@ -6,8 +6,10 @@ when the ears are made, before the call is answered; what is sent meanwhile wait
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Final, Protocol
+from dataclasses import dataclass, field
+from typing import Final, Protocol, Self, runtime_checkable
 
+import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
@@ -17,9 +19,15 @@ from callbot.providers.ports import Transcribed
 
 CONNECT_WITHIN: Final = 2.0
 CLOSE_WITHIN: Final = 1.0
+RENEW_AGAIN_AFTER: Final = 15.0
+"""A second line that could not be opened is tried again, while the first still goes on."""
+OWED_WITHIN: Final = 10.0
+"""What a line that was handed over still owes, it must say by then."""
 MOST_WAITING: Final = 1_000
 """Messages that may wait for the socket: about a minute of audio in pieces of 60 ms."""
 LARGEST_MESSAGE: Final = 1 << 20
+
+log = structlog.get_logger()
 
 Wire = str | bytes
 
@@ -27,8 +35,8 @@ Wire = str | bytes
 class Dialect(Protocol):
     """One connection's conversation with a vendor; it does no I/O.
 
-    The methods return what is to be sent, in order. ``received`` raises ``ProviderError`` for what ends
-    the connection; what it does not know it ignores.
+    What the methods return is done in order: a message is sent, and a ``Transcribed`` is told to the call.
+    ``received`` raises ``ProviderError`` for what ends the connection; what it does not know it ignores.
     """
 
     name: str
@@ -39,63 +47,115 @@ class Dialect(Protocol):
     """Seconds with nothing sent after which ``keep_alive`` is; None where a vendor needs none."""
 
     def opened(self) -> Iterable[Wire]: ...
-    def start(self, utterance: int) -> Iterable[Wire]: ...
-    def audio(self, audio: bytes) -> Iterable[Wire]: ...
-    def flush(self) -> Iterable[Wire]: ...
+    def start(self, utterance: int) -> Iterable[Wire | Transcribed]: ...
+    def audio(self, audio: bytes) -> Iterable[Wire | Transcribed]: ...
+    def flush(self) -> Iterable[Wire | Transcribed]: ...
     def keep_alive(self) -> Iterable[Wire]: ...
     def closing(self) -> Iterable[Wire]: ...
-    def received(self, message: Wire) -> Iterable[Transcribed]: ...
+    def received(self, message: Wire) -> Iterable[Wire | Transcribed]: ...
+
+
+@runtime_checkable
+class Renewable(Dialect, Protocol):
+    """A dialect whose vendor ends every connection after a time.
+
+    Before that a second one is opened, and takes over as soon as nothing is under way: at the latest with
+    the next utterance, earlier if all audio was flushed and nothing is owed. The first is closed when it
+    has said what it owes.
+    """
+
+    renew_after: float
+    """Seconds after which the second is opened; it should leave time for a long utterance."""
+
+    @property
+    def owes(self) -> bool:
+        """Finals of flushes are still to come."""
+
+    def renewed(self) -> Self:
+        """For the second connection. It goes on where the first is when it takes over."""
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """One connection. ``outbox`` is what waits for it."""
+
+    dialect: Dialect
+    outbox: asyncio.Queue[Wire] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+    open: bool = False
+    task: asyncio.Task[None] | None = None
+    timer: asyncio.TimerHandle | None = None
+
+    @property
+    def owes(self) -> bool:
+        return isinstance(self.dialect, Renewable) and self.dialect.owes
+
+    def end(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
 
 
 class SocketEars:
     """Hears one call. On the event loop's thread."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
-        self._outbox: asyncio.Queue[Wire] = asyncio.Queue(MOST_WAITING)
+        self._name = dialect.name
+        self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[Transcribed | ProviderError | None] = asyncio.Queue()
         self._closed = False
         self._failed = False
-        self._connected = False
-        self._running = asyncio.get_running_loop().create_task(self._run(), name=f"ears {dialect.name}")
+        self._unflushed = False
+        """Audio of the present utterance was sent since its last flush."""
+        self._running: set[asyncio.Task[None]] = set()
+        self._next: _Line | None = None
+        """The line that is to take over."""
+        self._line = self._dial(dialect)
 
     def start(self, utterance: int) -> None:
-        self._send(self._dialect.start(utterance))
+        if not (self._closed or self._failed):
+            self._unflushed = False
+            self._hand_over()
+            self._do(self._line, self._line.dialect.start(utterance))
 
     def send(self, audio: bytes) -> None:
-        if audio:
-            self._send(self._dialect.audio(audio))
+        if audio and not (self._closed or self._failed):
+            self._unflushed = True
+            self._do(self._line, self._line.dialect.audio(audio))
 
     def flush(self) -> None:
-        self._send(self._dialect.flush())
+        if not (self._closed or self._failed):
+            self._unflushed = False
+            self._do(self._line, self._line.dialect.flush())
 
     async def events(self) -> AsyncIterator[Transcribed]:
         while not self._closed:
             event = await self._events.get()
             if isinstance(event, ProviderError):
                 raise event
-            if event is not None:
+            if event is not None and not self._closed:
                 yield event
 
     async def aclose(self) -> None:
         self._closed = True
         self._events.put_nowait(None)  # wakes who waits
-        self._running.cancel()
-        await asyncio.wait([self._running])
+        for task in self._running:
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
 
-    def _send(self, messages: Iterable[Wire]) -> None:
-        if self._closed or self._failed:
-            return
+    def _do(self, line: _Line, said: Iterable[Wire | Transcribed]) -> None:
         try:
-            for message in messages:
-                self._outbox.put_nowait(message)
+            for each in said:
+                if isinstance(each, Transcribed):
+                    self._events.put_nowait(each)
+                else:
+                    line.outbox.put_nowait(each)
         except asyncio.QueueFull:
             self._fail(
                 ProviderError(
-                    f"{self._dialect.name}: takes no more audio",
+                    f"{self._name}: takes no more audio",
                     retryable=True,
                     trouble=Trouble.STALLED,
-                    provider=self._dialect.name,
+                    provider=self._name,
                 )
             )
 
@@ -104,67 +164,127 @@ class SocketEars:
             self._failed = True
             self._events.put_nowait(error)
 
+    # --- one line after the other ----------------------------------------------------------------
+
+    def _dial(self, dialect: Dialect) -> _Line:
+        line = _Line(dialect)
+        line.task = self._loop.create_task(self._run(line), name=f"ears {self._name}")
+        self._running.add(line.task)
+        line.task.add_done_callback(self._running.discard)
+        return line
+
+    def _opened(self, line: _Line) -> None:
+        line.open = True
+        if isinstance(line.dialect, Renewable):
+            line.timer = self._loop.call_later(line.dialect.renew_after, self._renew, line)
+        self._hand_over_if_idle()
+
+    def _renew(self, line: _Line) -> None:
+        if self._closed or self._failed or line is not self._line or self._next is not None:
+            return
+        if isinstance(line.dialect, Renewable):
+            self._next = self._dial(line.dialect.renewed())
+
+    def _hand_over_if_idle(self) -> None:
+        if not self._unflushed and not self._line.owes:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """What is sent from now on goes to the line that waits, if one does."""
+        if self._next is None or not self._next.open:
+            return
+        old, self._line, self._next = self._line, self._next, None
+        if old.timer is not None:
+            old.timer.cancel()
+        if old.owes:
+            old.timer = self._loop.call_later(OWED_WITHIN, old.end)
+        else:
+            old.end()
+
+    def _ended(self, line: _Line, error: ProviderError) -> None:
+        """A line that is not missed may end as it likes."""
+        if line is self._next:
+            self._next = None
+            if self._line.timer is not None:
+                self._line.timer.cancel()
+            self._line.timer = self._loop.call_later(RENEW_AGAIN_AFTER, self._renew, self._line)
+        elif line is self._line or line.owes:
+            self._fail(error)
+
     # --- the socket ------------------------------------------------------------------------------
 
-    async def _run(self) -> None:
-        """From the connection to its end, which is a failure unless ``aclose`` brought it about."""
+    async def _run(self, line: _Line) -> None:
+        """From the connection to its end, which is a failure unless we brought it about."""
         try:
-            await self._converse()
+            await self._converse(line)
         except ProviderError as error:
-            self._fail(error)
+            self._ended(line, error)
         except (WebSocketException, OSError, TimeoutError) as error:
-            self._fail(from_socket(self._dialect.name, error, connected=self._connected))
+            self._ended(line, from_socket(self._name, error, connected=line.open))
+        except Exception as error:  # a bug in a dialect: others may hear this call
+            log.exception("a recogniser's dialect broke", provider=self._name)
+            detail = f"{self._name}: {type(error).__name__}"
+            self._ended(line, ProviderError(detail, retryable=False, provider=self._name))
+        finally:
+            if line.timer is not None:
+                line.timer.cancel()
 
-    async def _converse(self) -> None:
+    async def _converse(self, line: _Line) -> None:
         async with asyncio.timeout(CONNECT_WITHIN):
             socket = await connect(
-                self._dialect.url,
-                additional_headers=self._dialect.headers,
+                line.dialect.url,
+                additional_headers=line.dialect.headers,
                 compression=None,
                 max_size=LARGEST_MESSAGE,
                 open_timeout=None,  # ours
                 close_timeout=CLOSE_WITHIN,
                 proxy=None,
             )
-        self._connected = True
-        sending = asyncio.create_task(self._send_all(socket), name=f"ears {self._dialect.name}: sending")
+        sending: asyncio.Task[None] | None = None
         try:
+            for message in line.dialect.opened():
+                await socket.send(message)
+            self._opened(line)
+            sending = self._loop.create_task(self._send_all(line, socket), name=f"ears {self._name}: sending")
             async for message in socket:
-                for event in self._dialect.received(message):
-                    self._events.put_nowait(event)
+                self._do(line, line.dialect.received(message))
+                if line is self._line:
+                    self._hand_over_if_idle()
+                elif line is not self._next and not line.owes:
+                    return
             raise ProviderError(
-                f"{self._dialect.name}: closed with {socket.close_code}",
+                f"{self._name}: closed with {socket.close_code}",
                 retryable=True,
                 trouble=Trouble.CUT,
-                provider=self._dialect.name,
+                provider=self._name,
             )
         finally:
-            sending.cancel()
-            await asyncio.wait([sending])
-            await self._part(socket)
+            if sending is not None:
+                sending.cancel()
+                await asyncio.wait([sending])
+            await self._part(line, socket)
 
-    async def _send_all(self, socket: ClientConnection) -> None:
+    async def _send_all(self, line: _Line, socket: ClientConnection) -> None:
         """A socket that breaks is told by the one who reads it."""
         try:
-            for message in self._dialect.opened():
-                await socket.send(message)
             while True:
                 try:
-                    async with asyncio.timeout(self._dialect.keep_alive_after):
-                        messages: Iterable[Wire] = [await self._outbox.get()]
+                    async with asyncio.timeout(line.dialect.keep_alive_after):
+                        messages: Iterable[Wire] = [await line.outbox.get()]
                 except TimeoutError:
-                    messages = self._dialect.keep_alive()
+                    messages = line.dialect.keep_alive()
                 for message in messages:
                     await socket.send(message)
         except WebSocketException:
             return
 
-    async def _part(self, socket: ClientConnection) -> None:
+    async def _part(self, line: _Line, socket: ClientConnection) -> None:
         """Say goodbye if there is somebody to hear it."""
         try:
             async with asyncio.timeout(CLOSE_WITHIN):
-                for message in self._dialect.closing():
+                for message in line.dialect.closing():
                     await socket.send(message)
                 await socket.close()
         except (WebSocketException, OSError, TimeoutError):
             socket.transport.abort()
+            await socket.wait_closed()
