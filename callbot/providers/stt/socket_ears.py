@@ -27,8 +27,8 @@ Wire = str | bytes
 class Dialect(Protocol):
     """One connection's conversation with a vendor; it does no I/O.
 
-    The methods return what is to be sent, in order. ``received`` raises ``ProviderError`` for what ends
-    the connection; what it does not know it ignores.
+    The methods return what is to be sent, in order; ``flush`` also what is to be told at once. ``received``
+    raises ``ProviderError`` for what ends the connection; what it does not know it ignores.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Dialect(Protocol):
     def opened(self) -> Iterable[Wire]: ...
     def start(self, utterance: int) -> Iterable[Wire]: ...
     def audio(self, audio: bytes) -> Iterable[Wire]: ...
-    def flush(self) -> Iterable[Wire]: ...
+    def flush(self) -> Iterable[Wire | Transcribed]: ...
     def keep_alive(self) -> Iterable[Wire]: ...
     def closing(self) -> Iterable[Wire]: ...
     def received(self, message: Wire) -> Iterable[Transcribed]: ...
@@ -83,12 +83,15 @@ class SocketEars:
         self._running.cancel()
         await asyncio.wait([self._running])
 
-    def _send(self, messages: Iterable[Wire]) -> None:
+    def _send(self, messages: Iterable[Wire | Transcribed]) -> None:
         if self._closed or self._failed:
             return
         try:
             for message in messages:
-                self._outbox.put_nowait(message)
+                if isinstance(message, Transcribed):
+                    self._events.put_nowait(message)
+                else:
+                    self._outbox.put_nowait(message)
         except asyncio.QueueFull:
             self._fail(
                 ProviderError(
@@ -168,3 +171,4 @@ class SocketEars:
                 await socket.close()
         except (WebSocketException, OSError, TimeoutError):
             socket.transport.abort()
+            await socket.wait_closed()
