@@ -22,6 +22,7 @@ from callbot.vendors import Accounts
 Model = TypeVar("Model")
 
 STT: Final[Mapping[str, str]] = {
+    "elevenlabs": "callbot.providers.stt.elevenlabs:hearing",
     "fake": "callbot.providers.stt.fake:hearing",
     "moonshine": "callbot.providers.stt.moonshine:hearing",
     "moonshine+whisper": "callbot.providers.stt.detecting:moonshine_and_whisper",
@@ -35,6 +36,8 @@ LLM: Final[Mapping[str, str]] = {
     "openai-responses": "callbot.providers.llm.openai_responses:language_model",
 }
 TTS: Final[Mapping[str, str]] = {
+    "elevenlabs": "callbot.providers.tts.elevenlabs:voice",
+    "elevenlabs-http": "callbot.providers.tts.elevenlabs_http:voice",
     "espeak": "callbot.providers.tts.espeak:voice",
     "fake": "callbot.providers.tts.fake:voice",
     "hibari": "callbot.providers.tts.hibari:voice",
