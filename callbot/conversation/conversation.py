@@ -131,7 +131,13 @@ class Conversation:
     def history(self) -> History:
         """What a brain may know now."""
         transcript = self.transcript
-        return History(self._call, transcript.lines(), dict(transcript.slots), tuple(transcript.tried))
+        return History(
+            self._call,
+            transcript.lines(),
+            dict(transcript.slots),
+            tuple(transcript.tried),
+            transcript.interrupted(),
+        )
 
     # --- events ----------------------------------------------------------------------------------
 

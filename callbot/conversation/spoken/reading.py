@@ -5,8 +5,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from callbot.agents.markup import SILENCE, ends_of_lines, masked
 from callbot.conversation.spoken import english, english_tables, generic, spanish
-from callbot.conversation.spoken.markup import SILENCE, ends_of_lines, masked
 from callbot.conversation.spoken.written import Written, split_punctuation
 
 _DASHES = frozenset({"-", "–", "—", "--", "|"})
