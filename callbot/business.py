@@ -12,17 +12,26 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from callbot.agents import flow_file, knowledge, yaml_source
-from callbot.agents.agent import Agent
+from callbot.agents.agent import Agent, Thinking
+from callbot.agents.brain import Brain
 from callbot.agents.flow_brain import FlowBrain
+from callbot.agents.flow_first_brain import FlowFirstBrain
 from callbot.agents.flows import Flow
 from callbot.agents.knowledge import NO_DOCUMENTS, Documents
 from callbot.agents.matching import Understanding
+from callbot.agents.model_brain import ModelBrain
+from callbot.agents.prompting import Function, Mind
+from callbot.agents.tool_runs import ToolRuns
 from callbot.agents.tools import Tools
 from callbot.agents.yaml_source import Source, fail, unknown_name
 from callbot.errors import ConfigurationError
-from callbot.providers.ports import Embedder
+from callbot.providers.ports import Embedder, LanguageModel
 from callbot.routing.intake import Busy, CallBack, Dial, LanguageRoute, Number, Overflow, Sorry
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +45,11 @@ class Business:
     documents: Mapping[str, Documents]
     tools: Tools
 
-    def understand(self, embedder: Embedder, *, kept: Embedder | None = None) -> "Brains":
-        """Embed every flow's examples with ``kept`` (``KeptVectors``) or else with ``embedder``.
+    def understand(
+        self, embedder: Embedder, *, kept: Embedder | None = None, model: LanguageModel | None = None
+    ) -> "Brains":
+        """Embed every flow's examples with ``kept`` (``KeptVectors``) or else with ``embedder``. ``model``
+        thinks for the agents that think with one.
 
         Blocking, seconds for hundreds of sentences that are not kept yet: call it in a thread.
         """
@@ -52,6 +64,7 @@ class Business:
                 )
                 for name, flow in self.flows.items()
             },
+            model,
         )
 
 
@@ -61,17 +74,38 @@ class Brains:
 
     business: Business
     understandings: Mapping[str, Understanding]
+    model: LanguageModel | None = None
 
-    def brain(self, agent: str, *, today: date) -> FlowBrain:
-        """A new brain for ``agent``; ``today`` is the date at the business, for "on Tuesday"."""
-        business = self.business
-        return FlowBrain(
-            business.agents[agent],
-            business.flows[agent],
-            self.understandings[agent],
-            business.tools,
-            today=today,
-        )
+    def brain(self, agent: str, *, today: date, model: LanguageModel | None = None) -> Brain:
+        """A new brain for ``agent``, as its file says that it thinks; ``today`` is the date at the business,
+        for "on Tuesday". ``model`` takes the place of the one that all calls share."""
+        model = model or self.model
+        chosen = self.business.agents[agent]
+        runs = ToolRuns(self.business.tools)
+        if chosen.thinking is Thinking.FLOW:
+            return self._by_flow(chosen, runs, today)
+        if model is None:
+            log.warning(
+                "an agent that thinks with a language model answers by its flow: there is no model",
+                agent=agent,
+            )
+            return self._by_flow(chosen, runs, today)
+        by_model = self._by_model(chosen, model, runs, today)
+        if chosen.thinking is Thinking.MODEL:
+            return by_model
+        by_flow = self._by_flow(chosen, runs, today)
+        flow, understanding = self.business.flows[agent], self.understandings[agent]
+        return FlowFirstBrain(flow, by_flow, by_model, understanding, today=today)
+
+    def _by_flow(self, agent: Agent, runs: ToolRuns, today: date) -> FlowBrain:
+        flow, understanding = self.business.flows[agent.name], self.understandings[agent.name]
+        return FlowBrain(agent, flow, understanding, runs, today=today)
+
+    def _by_model(self, agent: Agent, model: LanguageModel, runs: ToolRuns, today: date) -> ModelBrain:
+        tools = self.business.tools
+        functions = {name: Function(tools[name].signature, tools[name].changes_data) for name in agent.tools}
+        mind = Mind(agent, self.business.flows[agent.name], functions, today)
+        return ModelBrain(mind, model, runs, self.understandings[agent.name].retrieve)
 
 
 def load(folder: Path, tools: Tools) -> Business:

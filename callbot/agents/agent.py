@@ -1,6 +1,15 @@
 """Who answers: an agent of the business, as data."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Thinking(StrEnum):
+    """Who thinks for an agent: its flow, a language model, or the flow as far as it understands."""
+
+    FLOW = "flow"
+    MODEL = "model"
+    FLOW_FIRST = "flow_first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +31,4 @@ class Agent:
     tools: tuple[str, ...] = ()
     handoffs: tuple[str, ...] = ()
     documents: str = ""
+    thinking: Thinking = Thinking.FLOW

@@ -15,7 +15,7 @@ from callbot.agents.slot_answers import SlotAnswers
 from callbot.agents.slots import Kind, Parsed
 from callbot.agents.stepping import Stepping
 from callbot.agents.templates import names
-from callbot.agents.walk import Rank, Walk
+from callbot.agents.walk import Lost, Rank, Walk
 from callbot.agents.wording import words
 from callbot.errors import InvalidState
 
@@ -138,6 +138,7 @@ class Answers:
     def to_question(self) -> Walk[None]:
         """Answer a question that came behind a yes."""
         if self.heard.is_foreign():
+            yield Lost(self.heard.text)
             yield from self.steps.phrase("dont_know")
             yield from self.steps.back()
         else:

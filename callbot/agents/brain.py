@@ -150,12 +150,14 @@ Action = Say | Expect | Remember | Tried | Cited | Did | Changing | HandOff | En
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a brain may know of the call so far: who said what, as heard; the slots; the steps tried."""
+    """What a brain may know of the call so far: who said what, as heard; the slots; the steps tried.
+    ``cut`` has the places of those ``lines`` that the caller interrupted."""
 
     call: Call
     lines: tuple[tuple[str, str], ...] = ()
     slots: Mapping[str, SlotValue] = field(default_factory=dict)
     tried: tuple[tuple[str, str], ...] = ()
+    cut: frozenset[int] = frozenset()
 
 
 class Brain(Protocol):

@@ -9,7 +9,7 @@ from callbot.agents.flows import CommandKind
 from callbot.agents.heard import Heard
 from callbot.agents.ranking import Candidate, Found, Topic
 from callbot.agents.stepping import Stepping
-from callbot.agents.walk import Search, Walk
+from callbot.agents.walk import Lost, Search, Walk
 from callbot.call import Disposition
 
 
@@ -118,6 +118,7 @@ class Diversions:
         yield self.steps.expected()
 
     def not_understood(self) -> Walk[None]:
+        yield Lost(self.heard.text)
         state = self.state
         state.misses += 1
         foreign = self.heard.best.topic is Topic.NOTHING and not self.heard.is_short_reply()
@@ -132,6 +133,8 @@ class Diversions:
     def yes_or_no(self) -> Walk[None]:
         """Neither yes nor no: ask again, and after the second time offer a person."""
         wait = self.state.wait
+        if wait.kind != "try" or self.heard.is_foreign():  # there, it may only be "I'm at it"
+            yield Lost(self.heard.text)
         if wait.misses >= 2:
             yield from self.steps.offer_human()
             return

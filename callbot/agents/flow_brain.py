@@ -2,21 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import date
-from typing import Final
 
 from callbot.agents.agent import Agent
 from callbot.agents.brain import Action, Changing, History, Request
 from callbot.agents.flow_state import State
 from callbot.agents.flows import Flow
 from callbot.agents.matching import Understanding
-from callbot.agents.tools import NotFound, ToolFailed, Tools
-from callbot.agents.walk import Given, Rank, RunTool, Search, ToolResult
-from callbot.agents.walker import fresh, walk
-from callbot.errors import ProviderError
-
-TOOL_SECONDS: Final = 8.0
-"""A tool that takes longer has failed: the caller is told, and offered a person."""
+from callbot.agents.tool_runs import ToolRuns
+from callbot.agents.walk import Given, Lost, Rank, RunTool, Search, Walk
+from callbot.agents.walker import back, fresh, walk
 
 
 class FlowBrain:
@@ -30,7 +26,7 @@ class FlowBrain:
         agent: Agent,
         flow: Flow,
         understanding: Understanding,
-        tools: Tools,
+        runs: ToolRuns,
         *,
         today: date,
         state: State | None = None,
@@ -38,17 +34,38 @@ class FlowBrain:
         self._agent = agent
         self._flow = flow
         self._understanding = understanding
-        self._tools = tools
+        self._runs = runs
         self._today = today
         self.state = state or fresh(flow)
         self._before = self.state
-        self._changing: dict[str, asyncio.Task[ToolResult]] = {}
 
     async def reply(self, request: Request, history: History) -> AsyncGenerator[Action]:
         """See ``Brain.reply``. What is said before a tool runs is yielded before it has run."""
+        async with aclosing(self.walked(request, history)) as steps:
+            async for step in steps:
+                if not isinstance(step, Lost):
+                    yield step
+
+    async def walked(self, request: Request, history: History) -> AsyncGenerator[Action | Lost]:
+        """As ``reply``, and where the flow does not understand, ``Lost``: who goes on then lets it admit
+        that; who leaves answers instead."""
         self._before = self.state
         state = self.state.copy()
         steps = walk(self._agent, self._flow, state, request, history, today=self._today)
+        async with aclosing(self._driven(steps, state)) as found:
+            async for step in found:
+                yield step
+
+    async def back(self, history: History) -> AsyncGenerator[Action]:
+        """The open question again, after somebody else has answered."""
+        state = self.state.copy()
+        steps = back(self._agent, self._flow, state, history, today=self._today)
+        async with aclosing(self._driven(steps, state)) as found:
+            async for step in found:
+                if not isinstance(step, Lost):
+                    yield step
+
+    async def _driven(self, steps: Walk[None], state: State) -> AsyncGenerator[Action | Lost]:
         ready: list[Action] = []
         given: Given = None
         while True:
@@ -67,12 +84,18 @@ class FlowBrain:
                         yield Changing(step.tool)
                     self.state = state.copy()
                     if step.changes:
-                        self._begin_change(step)
+                        self._runs.begin(step)
                         self._before = self.state
                     for action in ready:
                         yield action
                     ready.clear()
-                    given = await self._result(step)
+                    given = await self._runs.run(step)
+                case Lost():
+                    self.state = state.copy()
+                    for action in ready:
+                        yield action
+                    ready.clear()
+                    yield step
                 case _:
                     ready.append(step)
         self.state = state
@@ -85,26 +108,4 @@ class FlowBrain:
 
     async def finish(self) -> None:
         """Wait for changes that a cut reply has left running; for the end of the call."""
-        if self._changing:
-            await asyncio.wait(self._changing.values())
-
-    def _begin_change(self, step: RunTool) -> None:
-        """Start a change that no barge-in may cut in half, once per key. It runs in a task that this
-        brain holds, because the reply's own task may be cancelled at any time."""
-        if step.key not in self._changing:
-            self._changing[step.key] = asyncio.create_task(self._run(step), name=f"tool {step.tool}")
-
-    async def _result(self, step: RunTool) -> ToolResult:
-        if step.changes:
-            return await asyncio.shield(self._changing[step.key])
-        return await self._run(step)
-
-    async def _run(self, step: RunTool) -> ToolResult:
-        try:
-            async with asyncio.timeout(TOOL_SECONDS):
-                returned = await self._tools.run(step.tool, step.arguments, step.key)
-        except (ToolFailed, ProviderError, TimeoutError):
-            return ToolResult(None, failed=True)
-        if isinstance(returned, NotFound):
-            return ToolResult(None, instead=returned.instead)
-        return ToolResult(returned)
+        await self._runs.finish()

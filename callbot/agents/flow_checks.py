@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from callbot.agents.agent import Agent
+from callbot.agents.prompting import OWN
 from callbot.agents.templates import names
 from callbot.agents.tools import Tools
 from callbot.agents.yaml_source import Entry, Parts, Source, fail, unknown_name
@@ -61,6 +62,8 @@ def _agent_problems(agent: Agent, source: Source, tools: Tools, agents: Collecti
     for index, name in enumerate(agent.tools):
         if name not in tools:
             yield f"{source.at(('tools', index))}: {unknown_name('tool', name, tools.names())}"
+        elif name in OWN:
+            yield f"{source.at(('tools', index))}: every agent has a tool {name!r} already; rename yours"
     for index, name in enumerate(agent.handoffs):
         if name not in agents:
             yield f"{source.at(('handoffs', index))}: {unknown_name('agent', name, agents)}"

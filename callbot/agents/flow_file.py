@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from callbot.agents import yaml_source
-from callbot.agents.agent import Agent
+from callbot.agents.agent import Agent, Thinking
 from callbot.agents.flow_checks import STEPS, check_flow
 from callbot.agents.flows import (
     AnswerFrom,
@@ -67,6 +67,7 @@ def load(
         tools=tuple(data.get("tools", ())),
         handoffs=tuple(data.get("handoffs", ())),
         documents=data.get("documents", ""),
+        thinking=Thinking(data.get("thinking", Thinking.FLOW)),
     )
     constants = {
         "business": business,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from callbot.agents.flows import Flow
 from callbot.agents.knowledge import Documents
 from callbot.agents.ranking import Candidate, Found, Ranking, Topic
+from callbot.agents.thought import Retrieved
 from callbot.agents.wording import contains, without, words
 from callbot.providers.ports import Embedder
 
@@ -108,6 +109,23 @@ class Understanding:
             return None
         answer = self._documents.passages[best.name].answer
         return Found(self._documents.name, best.name, answer, round(best.score, 3))
+
+    def retrieve(self, query: str, most: int = 2) -> tuple[Retrieved, ...]:
+        """The passages that may answer ``query``, best first, as the documents say them."""
+        if not self._documents.passages:
+            return ()
+        documents = [item for item in self.rank(query).candidates if item.topic is Topic.DOCUMENT]
+        passages = self._documents.passages
+        return tuple(
+            Retrieved(
+                self._documents.name,
+                item.name,
+                passages[item.name].title,
+                passages[item.name].text,
+                round(item.score, 3),
+            )
+            for item in documents[:most]
+        )
 
     def _candidate(
         self,

@@ -10,7 +10,7 @@ from callbot.agents.flows import Ask, Slot, UseTool
 from callbot.agents.heard import Heard
 from callbot.agents.slots import Kind, Parsed
 from callbot.agents.stepping import Stepping
-from callbot.agents.walk import Walk
+from callbot.agents.walk import Lost, Walk
 
 SYMBOLS = frozenset({Kind.ORDER_ID, Kind.PHONE, Kind.NUMBER, Kind.AMOUNT, Kind.TIME, Kind.DATETIME})
 """The kinds made of digits: the same digits are not two of them."""
@@ -48,10 +48,20 @@ class SlotAnswers:
         elif others or self.heard.best.name == self.state.task:
             yield from self.steps.ask_again()
         elif self.heard.is_foreign():
+            yield Lost(self.heard.text)
             yield from self.steps.phrase("dont_know")
             yield from self.steps.back()
         else:
+            if self._says_something_else(slot):
+                yield Lost(self.heard.text)
             yield from self._ask_once_more(slot, spoken=False)
+
+    def _says_something_else(self, slot: Slot) -> bool:
+        """Whether this is a sentence with nothing of the value in it."""
+        if self.heard.digits or self.heard.is_short_reply():
+            return False
+        begun = self.filling.begins_anew(slot, self.heard.text)
+        return not begun and not self.filling.problem(slot, self.heard.text)
 
     def _read(self, slot: Slot) -> Parsed | None:
         """The answer by itself, or with the half that was given before."""

@@ -1,11 +1,11 @@
 """The functions that an agent may call: typed, asynchronous, run once per idempotency key."""
 
-import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType
 from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints, is_typeddict
 
+from callbot.agents.tool_schema import BadArguments, Signature, signature
 from callbot.errors import InvalidState
 
 
@@ -27,15 +27,23 @@ class ToolFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One function. ``arguments`` are its parameters' names, ``required`` those without a default,
-    ``returns`` the fields of its result; ``changes_data`` makes the caller's yes necessary."""
+    """One function. ``signature`` is what it takes, ``returns`` the fields of its result;
+    ``changes_data`` makes the caller's yes necessary."""
 
     name: str
     function: ToolFunction
-    arguments: tuple[str, ...]
-    required: tuple[str, ...]
+    signature: Signature
     returns: tuple[str, ...]
     changes_data: bool
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return tuple(item.name for item in self.signature.parameters)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The arguments without a default."""
+        return tuple(item.name for item in self.signature.parameters if item.required)
 
 
 class Tools:
@@ -47,16 +55,15 @@ class Tools:
         self._finished: dict[str, Returned] = {}
 
     def add(self, function: ToolFunction, *, changes_data: bool = False) -> None:
-        """Register an ``async def`` whose parameters are strings and that returns a TypedDict, or None or
-        ``NotFound`` (found nothing). The function's name is the tool's name in flows."""
+        """Register an ``async def`` that returns a TypedDict, or None or ``NotFound`` (found nothing). Its
+        parameters are str, int, float, bool, date, a Literal, or one of these or None. The function's name
+        is the tool's name, its docstring what a language model is told of it."""
         name = getattr(function, "__name__", "")
-        parameters = inspect.signature(function).parameters.values()
         returns = _fields(get_type_hints(function).get("return")) or _refuse(name)
         self._tools[name] = Tool(
             name=name,
             function=function,
-            arguments=tuple(item.name for item in parameters),
-            required=tuple(item.name for item in parameters if item.default is inspect.Parameter.empty),
+            signature=signature(function),
             returns=returns,
             changes_data=changes_data,
         )
@@ -72,13 +79,18 @@ class Tools:
 
     async def run(self, name: str, arguments: Mapping[str, Any], key: str) -> Returned:
         """Run a tool, or return what it returned before for the same ``key`` when it changes data.
+        ``arguments`` are JSON's values, or text as a flow fills it in.
 
-        Raises ``ToolFailed``.
+        Raises ``ToolFailed``, also when an argument is not what the function takes.
         """
         tool = self._tools[name]
         if tool.changes_data and key in self._finished:
             return self._finished[key]
-        result = await tool.function(**arguments)
+        try:
+            typed = tool.signature.typed(arguments)
+        except BadArguments as error:
+            raise ToolFailed(str(error)) from error
+        result = await tool.function(**typed)
         if tool.changes_data:
             self._finished[key] = result
         return result

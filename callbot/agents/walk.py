@@ -41,14 +41,23 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """``values`` is None when the tool found nothing; ``failed`` when it could not work at all. ``instead``
-    has values, by argument, with which it would have found something."""
+    """``values`` is None when the tool found nothing; ``failed`` when it could not work at all, ``late`` in
+    time. ``instead`` has values, by argument, with which it would have found something."""
 
     values: Mapping[str, Any] | None
     failed: bool = False
     instead: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    late: bool = False
 
 
-Need = Rank | RunTool | Search
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The flow does not understand the caller's words ``text``, and has not said so yet. Who does
+    understand them answers, and leaves the walk here; given nothing, the walk goes on and admits it."""
+
+    text: str
+
+
+Need = Rank | RunTool | Search | Lost
 Given = Ranking | ToolResult | Found | None
 Walk = Generator[Action | Need, Given, Returned]

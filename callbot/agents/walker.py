@@ -22,7 +22,7 @@ from callbot.agents.flows import Flow, GiveTo
 from callbot.agents.ranking import Candidate, Topic
 from callbot.agents.stepping import Stepping, adopt
 from callbot.agents.templates import fill
-from callbot.agents.walk import Walk
+from callbot.agents.walk import Lost, Walk
 from callbot.call import Disposition
 from callbot.routing.handoff import ContextPacket
 
@@ -64,6 +64,11 @@ def walk(
             assert_never(unreachable)
 
 
+def back(agent: Agent, flow: Flow, state: State, history: History, *, today: date) -> Walk[None]:
+    """Ask the open question again, after somebody else has answered."""
+    yield from Stepping(agent, flow, state, history, today=today).back()
+
+
 def _take_over(steps: Stepping, packet: ContextPacket) -> Walk[None]:
     """Say who speaks and what is known, then go straight into what the caller wants."""
     state, flow = steps.state, steps.flow
@@ -91,6 +96,8 @@ def _take_over(steps: Stepping, packet: ContextPacket) -> Walk[None]:
         yield from answer_from(steps, best, packet.pending)
         yield from steps.back()
     else:
+        if packet.pending.strip():
+            yield Lost(packet.pending)
         said = yield from steps.phrase("open_question")
         state.question = said
         yield from steps.go(flow.start)

@@ -151,7 +151,13 @@ class Conversation:
         lines = transcript.lines()
         if self._ahead is not None:  # its brain is asked before the turn is in the transcript
             lines = (*lines, ("caller", self._ahead.answered))
-        return History(self._call, lines, dict(transcript.slots), tuple(transcript.tried))
+        return History(
+            self._call,
+            lines,
+            dict(transcript.slots),
+            tuple(transcript.tried),
+            transcript.interrupted(),
+        )
 
     # --- events ----------------------------------------------------------------------------------
 

@@ -131,6 +131,11 @@ class Transcript:
             if turn.text
         )
 
+    def interrupted(self) -> frozenset[int]:
+        """The places in ``lines`` of what the caller did not hear to its end."""
+        said = [turn for turn in self.turns if turn.text]
+        return frozenset(at for at, turn in enumerate(said) if turn.interrupted)
+
     def extend(self, text: str, end: float) -> Turn:
         """The caller's last turn was not over: it goes on with this."""
         at = max(i for i, turn in enumerate(self.turns) if turn.who == "caller")

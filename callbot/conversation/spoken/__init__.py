@@ -4,8 +4,8 @@ Written words stay the unit: ``spoken`` has a token for each, ``text_for_voice``
 ``align`` maps the voice's word times back.
 """
 
+from callbot.agents.sentences import SentenceSplitter, sentences
 from callbot.conversation.spoken.alignment import align
 from callbot.conversation.spoken.reading import Token, spoken, text_for_voice
-from callbot.conversation.spoken.sentences import SentenceSplitter, sentences
 
 __all__ = ["SentenceSplitter", "Token", "align", "sentences", "spoken", "text_for_voice"]

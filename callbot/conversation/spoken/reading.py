@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
+from callbot.agents.markup import SILENCE, ends_of_lines, masked
 from callbot.conversation.spoken import english, english_tables, generic, spanish
-from callbot.conversation.spoken.markup import SILENCE, ends_of_lines, masked
 from callbot.conversation.spoken.written import Written, split_punctuation
 
 _REMEMBERED: Final = 1_000

@@ -2,7 +2,7 @@
 
 import re
 
-from callbot.conversation.spoken.markup import is_open
+from callbot.agents.markup import is_open
 
 _END = re.compile(r"[.!?…]+[\"'”’)\]*_]*(?=\s)|\n+")
 _NEVER_LAST = re.compile(
@@ -28,6 +28,16 @@ class SentenceSplitter:
         """The sentences that ``text`` completes."""
         self._text += text
         return self._take(finished=False)
+
+    @property
+    def pending(self) -> str:
+        """What has come and is no whole sentence yet."""
+        return self._text
+
+    def cut(self, end: int) -> str:
+        """The first ``end`` characters of what is pending: they wait no longer."""
+        head, self._text = self._text[:end].strip(), self._text[end:].lstrip()
+        return head
 
     def finish(self) -> list[str]:
         """What remains: the text is over."""

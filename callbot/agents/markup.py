@@ -29,6 +29,8 @@ _TABLE_ROW = re.compile(r"^([ \t]*\|)(.*?)(\|?)(?=[ \t]*$)", re.MULTILINE)
 _STRUCTURED_LINE = re.compile(
     r"^[ \t]*(?:#{1,6}[ \t]|>|[-*+•][ \t]|\d+[.)][ \t]|\|).*?(?=[ \t|]*$)", re.MULTILINE
 )
+_TAG = re.compile(r"<(/?)(?:tool_call|function_call|function|tool|think|thinking|invoke)\b", re.I)
+_OPEN_CALL = re.compile(r"\b(?:(?:functions|tools)\.\w+|\w+_\w+)\([^)]*\Z|<\|(?:(?!\|>).)*\Z", re.DOTALL)
 SILENCE = "\0"
 
 
@@ -95,13 +97,26 @@ def _closing(text: str, start: int) -> int:
 
 
 def is_open(text: str) -> bool:
-    """Whether ``text`` ends within code, JSON or a tag that more text may close."""
+    """Whether ``text`` ends within code, JSON, a tag or a call that more text may close."""
+    return opened_at(text) < len(text)
+
+
+def opened_at(text: str) -> int:
+    """Where what is not closed yet begins in ``text``; its length when nothing is open."""
+    starts = [len(text)]
     if text.count("```") % 2:
-        return True
-    if any(end == len(text) and _unclosed(text[start:]) for start, end in _json_spans(text)):
-        return True
-    opened = re.findall(r"<(/?)(tool_call|function_call|function|tool|think|thinking|invoke)\b", text, re.I)
-    return sum(-1 if slash else 1 for slash, _ in opened) > 0
+        starts.append(text.rindex("```"))
+    starts += [start for start, end in _json_spans(text) if end == len(text) and _unclosed(text[start:])]
+    opened: list[int] = []
+    for tag in _TAG.finditer(text):
+        if not tag[1]:
+            opened.append(tag.start())
+        elif opened:
+            opened.pop()
+    starts += opened[:1]
+    if call := _OPEN_CALL.search(text):
+        starts.append(call.start())
+    return min(starts)
 
 
 def _unclosed(span: str) -> bool:
