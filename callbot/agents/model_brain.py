@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from callbot.agents import compaction
-from callbot.agents.brain import Action, History, Request
+from callbot.agents.brain import Action, Changing, History, Request
 from callbot.agents.compaction import BUDGET, Summing
 from callbot.agents.memory import Memory
 from callbot.agents.prompting import Mind
@@ -101,8 +101,11 @@ class ModelBrain:
                     case NextPiece(until):
                         given = await hands.next_piece(until)
                     case StartTools(runs):
+                        changes = [run.tool for run in runs.values() if run.changes]
+                        for tool in changes:
+                            yield Changing(tool)
                         hands.start(runs)
-                        if any(run.changes for run in runs.values()):
+                        if changes:
                             self._before = self.memory.copy()
                     case ToolsDone(within):
                         given = await hands.outcomes(within)
