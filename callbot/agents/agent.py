@@ -1,6 +1,7 @@
 """Who answers: an agent of the business, as data."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 
@@ -18,7 +19,8 @@ class Agent:
 
     ``greeting`` is said when a call begins with this agent, one sentence each. ``tools`` and ``handoffs``
     name what the agent may use and whom it may give the call to. ``documents`` names the set of
-    documents it answers from, or is empty.
+    documents it answers from, or is empty. ``budget`` is how much its model and voice may cost in one call,
+    in US dollars.
     """
 
     name: str
@@ -32,3 +34,4 @@ class Agent:
     handoffs: tuple[str, ...] = ()
     documents: str = ""
     thinking: Thinking = Thinking.FLOW
+    budget: Decimal | None = None

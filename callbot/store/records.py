@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from callbot.call import Direction, Disposition, EndedBy
 
@@ -73,6 +73,21 @@ class CallEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderUsed:
+    """On one ``stream`` of a call. ``cost`` is a decimal number as text; None where no price is known."""
+
+    call_sid: str
+    stream: int
+    port: str
+    provider: str
+    unit: str
+    amount: float
+    wasted: float
+    cost: str | None
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReported:
     """The carrier's word on the call. Reports come twice and out of order; ``rank`` is how final."""
 
@@ -92,12 +107,18 @@ class CallbackRequested:
     at: datetime
 
 
-Record = CallBegan | TurnTaken | HandoffMade | Happened | CallEnded | StatusReported | CallbackRequested
+Record = (
+    CallBegan
+    | TurnTaken
+    | HandoffMade
+    | Happened
+    | ProviderUsed
+    | CallEnded
+    | StatusReported
+    | CallbackRequested
+)
 
-_KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (CallBegan, TurnTaken, HandoffMade, Happened, CallEnded, StatusReported, CallbackRequested)
-}
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Record)}
 
 
 def values(record: Record) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from callbot.store.records import (
     CallEnded,
     HandoffMade,
     Happened,
+    ProviderUsed,
     Record,
     StatusReported,
     TurnTaken,
@@ -31,6 +32,7 @@ _TABLE_OF: dict[type[Any], Table] = {
     TurnTaken: _table(tables.Turn),
     HandoffMade: _table(tables.Handoff),
     Happened: _table(tables.Event),
+    ProviderUsed: _table(tables.Usage),
     CallEnded: _table(tables.Call),
     StatusReported: _table(tables.Call),
     CallbackRequested: _table(tables.Callback),
@@ -42,7 +44,7 @@ TABLES: list[Table] = list(dict.fromkeys(_TABLE_OF.values()))
 def row(record: Record) -> dict[str, Any]:
     """Columns and values; each kind of record fills its own columns and no others."""
     match record:
-        case TurnTaken() | HandoffMade() | Happened() | CallbackRequested():
+        case TurnTaken() | HandoffMade() | Happened() | ProviderUsed() | CallbackRequested():
             return values(record)
         case CallBegan():
             return {

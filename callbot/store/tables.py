@@ -1,4 +1,5 @@
-"""The tables: a call, its turns, its handoffs, the log of everything that happened in it; promised callbacks.
+"""The tables: a call, its turns, its handoffs, the log of everything that happened in it, what it used;
+promised callbacks.
 
 Rows are written by ``recorder.py`` alone and in any order: a turn may be there before its call. Times
 of day are UTC; ``..._ms`` are counted from the start of the call's media.
@@ -74,6 +75,24 @@ class Event(SQLModel, table=True):
     at_ms: int
     kind: str
     data: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+
+
+class Usage(SQLModel, table=True):
+    """What a provider was used for in a call. ``cost`` is a decimal number in ``currency``, or null where no
+    price is known. A call that came back has rows for each of its streams."""
+
+    __tablename__: ClassVar[Any] = "usages"
+
+    call_sid: str = Field(primary_key=True)
+    stream: int = Field(primary_key=True)
+    port: str = Field(primary_key=True)
+    provider: str = Field(primary_key=True)
+    unit: str = Field(primary_key=True)
+    amount: float
+    wasted: float
+    """Of the amount, what nobody heard."""
+    cost: str | None = None
+    currency: str
 
 
 class Callback(SQLModel, table=True):

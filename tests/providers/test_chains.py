@@ -19,13 +19,14 @@ def test_without_keys_this_machine_does_it_all() -> None:
 
 def test_a_key_puts_its_vendor_first_and_this_machine_last() -> None:
     choice = choose(Port.STT, "auto", accounts("openai", "deepgram"), local=["moonshine"])
-    assert choice.names == ("deepgram", "openai", "moonshine")
-    assert choose(Port.TTS, "auto", accounts("elevenlabs", "openai")).names == ("elevenlabs", "openai")
+    assert choice.names == ("deepgram:nova-3", "openai:gpt-live-transcribe", "moonshine")
+    voices = choose(Port.TTS, "auto", accounts("elevenlabs", "openai")).names
+    assert [name.partition(":")[0] for name in voices] == ["elevenlabs", "openai"]
 
 
 def test_a_server_of_ones_own_thinks_and_does_not_hear_or_speak() -> None:
     own = accounts(url="http://localhost:11434/v1")
-    assert choose(Port.LLM, "auto", own).names == ("openai",)
+    assert choose(Port.LLM, "auto", own).names == ("openai:gpt-5.4-mini",)
     assert choose(Port.STT, "auto", own, local=["moonshine"]).names == ("moonshine",)
     assert choose(Port.TTS, "auto", own).names == ()
 
@@ -34,14 +35,14 @@ def test_what_is_named_is_used_in_the_order_given() -> None:
     named = "deepgram:nova-3, openai ,moonshine"
     assert choose(Port.STT, named, accounts("openai", "deepgram")).names == (
         "deepgram:nova-3",
-        "openai",
+        "openai:gpt-live-transcribe",
         "moonshine",
     )
 
 
 def test_what_is_named_without_its_key_is_passed_over_and_told() -> None:
     choice = choose(Port.STT, "deepgram,moonshine", accounts())
-    assert choice == Choice(("moonshine",), (("deepgram", "DEEPGRAM_API_KEY is not set"),))
+    assert choice == Choice(("moonshine",), (("deepgram:nova-3", "DEEPGRAM_API_KEY is not set"),))
 
 
 @pytest.mark.parametrize("setting", ["elevenlabs", "elevenlabs:eleven_flash_v2_5/abc,openai", " , "])
@@ -51,7 +52,12 @@ def test_a_chain_of_which_nothing_is_left_says_what_is_missing(setting: str) -> 
 
 
 def test_an_adapter_is_used_once() -> None:
-    assert usable(["moonshine", "moonshine"], accounts()).names == ("moonshine",)
+    assert usable(["moonshine", "moonshine"], accounts(), port=Port.STT).names == ("moonshine",)
+
+
+def test_a_vendors_adapter_is_known_with_its_model() -> None:
+    named = usable(["openai", "openai:gpt-transcribe"], accounts("openai"), port=Port.STT).names
+    assert named == ("openai:gpt-live-transcribe", "openai:gpt-transcribe")
 
 
 def test_every_adapter_of_a_vendor_is_known_to_need_its_key() -> None:
