@@ -96,6 +96,8 @@ class OpenAiSpeechDouble:
         self.speak = speak
         self.key = key
         self.takes = takes
+        self.languages: list[str] | None = None
+        """What the models that identify languages say that they heard."""
         self.url = ""
         self._sessions: set[ItsSession] = set()
         self._over = asyncio.Event()
@@ -268,7 +270,10 @@ class OpenAiSpeechDouble:
             pieces = [f"data: {json.dumps(event)}\n\n".encode() for event in events]
             content_type = "text/event-stream"
         else:
-            body = json.dumps({"text": text, "usage": usage}).encode()
+            told: dict[str, Any] = {"text": text, "usage": usage}
+            if self.languages is not None and model == "gpt-transcribe":
+                told["languages"] = [{"code": code} for code in self.languages]
+            body = json.dumps(told).encode()
             pieces, content_type = [body[: len(body) // 2], body[len(body) // 2 :]], "application/json"
         if fault.garbage:
             pieces = [b"<html>\xff"]

@@ -1,7 +1,7 @@
 """Real models, loaded once for all tests of this folder, and speech to give them."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from callbot.providers.registry import Models
 from callbot.providers.stt.moonshine import MoonshineModel
 from callbot.providers.tts.hibari import HibariVoice
 from callbot.providers.tts.hibari_model import HibariModel
+from callbot.vendors import Accounts
 
 SILENCE = b"\xff"
 Say = Callable[[str], bytes]
@@ -64,3 +65,12 @@ def say(hibari: HibariModel, pool: InferencePool) -> Say:
 @pytest.fixture(scope="session")
 def transcribe(moonshine: MoonshineModel) -> Callable[[bytes], str]:
     return lambda audio: moonshine.transcribe(mulaw.decode(audio, rate=16_000))
+
+
+@pytest.fixture
+async def openai_models(pool: InferencePool, tmp_path: Path) -> AsyncIterator[Models]:
+    """With an account at a server that is not there: nothing may be asked of it."""
+    accounts = Accounts.of({"openai": "sk-test"}, {"openai": "http://127.0.0.1:9/v1"})
+    models = Models(pool, cache=tmp_path, accounts=accounts)
+    yield models
+    await models.aclose()
