@@ -98,6 +98,8 @@ class OpenAiSpeechDouble:
         self.takes = takes
         self.languages: list[str] | None = None
         """What the models that identify languages say that they heard."""
+        self.content_type = "audio/pcm"
+        """Of speech."""
         self.url = ""
         self._sessions: set[ItsSession] = set()
         self._over = asyncio.Event()
@@ -134,6 +136,13 @@ class OpenAiSpeechDouble:
         """Waits until no request and no session is open."""
         async with asyncio.timeout(5):
             await self._quiet.wait()
+
+    async def deserted(self) -> None:
+        """Waits until no connection is left, not even an idle one."""
+        await self.quiet()
+        async with asyncio.timeout(5):
+            while self.sockets:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
 
     async def expire(self) -> None:
         """What the vendor does to a session after 60 minutes, to all that are open."""
@@ -317,9 +326,8 @@ class OpenAiSpeechDouble:
         if fault.empty:
             pcm = b""
         pieces = (pcm[at : at + CHUNK] for at in range(0, len(pcm), CHUNK))
-        return await self._stream(
-            request, fault, pieces, "audio/pcm;rate=16000" if fault.wrong_rate else "audio/pcm"
-        )
+        content_type = "audio/pcm;rate=16000" if fault.wrong_rate else self.content_type
+        return await self._stream(request, fault, pieces, content_type)
 
 
 def _without_delay(fault: Fault) -> dict[str, Any]:

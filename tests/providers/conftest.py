@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,3 +75,13 @@ async def openai_models(pool: InferencePool, tmp_path: Path) -> AsyncIterator[Mo
     models = Models(pool, cache=tmp_path, accounts=accounts)
     yield models
     await models.aclose()
+
+
+def tasks_of_ours() -> set[asyncio.Task[Any]]:
+    """All but those of a vendor's double, which end when it has noticed that we went."""
+    return {task for task in asyncio.all_tasks() if "aiohttp" not in _file(task)}
+
+
+def _file(task: asyncio.Task[Any]) -> str:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code.co_filename if code is not None else ""

@@ -102,7 +102,7 @@ async def opened(double: OpenAiSpeechDouble) -> AsyncIterator[Opened]:
     yield open
     for call in calls:
         await call.aclose()
-    await double.quiet()
+    await double.deserted()
     assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("ears")]
 
 
@@ -598,7 +598,6 @@ async def test_two_hundred_calls_that_end_at_any_moment_leave_no_task_and_no_soc
         await call.aclose()
         assert call.failure is None
         assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("ears")]
-    await double.quiet()
-    assert double.sockets == 0
+    await double.deserted()
     assert asyncio.all_tasks() == before
     assert len(plan.of("realtime connect")) > 100

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from callbot.errors import InvalidState, ProviderError, Trouble
-from callbot.providers import openai_client
 from callbot.providers.inference import InferencePool
 from callbot.providers.ports import SpeechToText, Transcribed
 from callbot.providers.registry import Models, hearing
+from callbot.providers.stt import openai_file
 from callbot.providers.stt.openai_file import FileHearing, wav
 from callbot.vendors import Account, Accounts
 from tests.doubles.openai_speech import OpenAiSpeechDouble
@@ -49,8 +49,7 @@ async def opened(double: OpenAiSpeechDouble, pool: InferencePool, tmp_path: Path
     for each in ears:
         await each.aclose()
     await models.aclose()
-    await double.quiet()
-    assert double.sockets == 0
+    await double.deserted()
 
 
 async def first(ears: SpeechToText, count: int) -> list[Transcribed]:
@@ -138,7 +137,7 @@ async def test_a_flush_belongs_to_an_utterance(opened: Open):
 @pytest.mark.parametrize(
     ("fault", "trouble", "retryable"),
     [
-        (Fault(refuse=True), Trouble.CONNECT, True),
+        (Fault(refuse=True), Trouble.CUT, True),
         (Fault(blackhole=True), Trouble.SLOW, True),
         (Fault(silent=True), Trouble.SLOW, True),
         (Fault(stall_after=1), Trouble.SLOW, True),
@@ -160,7 +159,7 @@ async def test_a_fault_is_told_in_our_words(
     plan: Plan,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(openai_client, "LONGEST_SILENCE", 0.3)
+    monkeypatch.setattr(openai_file, "LIMITS", 0.3)
     plan.add("transcriptions", fault)
     ears = opened()
     ears.start(1)

@@ -5,7 +5,6 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from callbot.providers.registry import Models, hearing
 from callbot.vendors import Account, Accounts
 from tests.doubles.openai_speech import OpenAiSpeechDouble
 from tests.doubles.plan import Plan
-from tests.providers.conftest import Say
+from tests.providers.conftest import Say, tasks_of_ours
 
 SAID = "I have a question about my bill."
 ADAPTERS = {
@@ -82,11 +81,6 @@ def plain(text: str) -> str:
 def send(ears: SpeechToText, audio: bytes) -> None:
     for at in range(0, len(audio), 160):
         ears.send(audio[at : at + 160])
-
-
-def tasks_of_ours() -> set[asyncio.Task[Any]]:
-    """Those of a vendor's double end when it has noticed that we went."""
-    return {task for task in asyncio.all_tasks() if "aiohttp" not in task.get_coro().cr_code.co_filename}
 
 
 def threads_of_ours() -> list[threading.Thread]:
