@@ -96,6 +96,10 @@ class OpenAiSpeechDouble:
         self.speak = speak
         self.key = key
         self.takes = takes
+        self.languages: list[str] | None = None
+        """What the models that identify languages say that they heard."""
+        self.content_type = "audio/pcm"
+        """Of speech."""
         self.url = ""
         self._sessions: set[ItsSession] = set()
         self._over = asyncio.Event()
@@ -132,6 +136,13 @@ class OpenAiSpeechDouble:
         """Waits until no request and no session is open."""
         async with asyncio.timeout(5):
             await self._quiet.wait()
+
+    async def deserted(self) -> None:
+        """Waits until no connection is left, not even an idle one."""
+        await self.quiet()
+        async with asyncio.timeout(5):
+            while self.sockets:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
 
     async def expire(self) -> None:
         """What the vendor does to a session after 60 minutes, to all that are open."""
@@ -268,7 +279,10 @@ class OpenAiSpeechDouble:
             pieces = [f"data: {json.dumps(event)}\n\n".encode() for event in events]
             content_type = "text/event-stream"
         else:
-            body = json.dumps({"text": text, "usage": usage}).encode()
+            told: dict[str, Any] = {"text": text, "usage": usage}
+            if self.languages is not None and model == "gpt-transcribe":
+                told["languages"] = [{"code": code} for code in self.languages]
+            body = json.dumps(told).encode()
             pieces, content_type = [body[: len(body) // 2], body[len(body) // 2 :]], "application/json"
         if fault.garbage:
             pieces = [b"<html>\xff"]
@@ -312,9 +326,8 @@ class OpenAiSpeechDouble:
         if fault.empty:
             pcm = b""
         pieces = (pcm[at : at + CHUNK] for at in range(0, len(pcm), CHUNK))
-        return await self._stream(
-            request, fault, pieces, "audio/pcm;rate=16000" if fault.wrong_rate else "audio/pcm"
-        )
+        content_type = "audio/pcm;rate=16000" if fault.wrong_rate else self.content_type
+        return await self._stream(request, fault, pieces, content_type)
 
 
 def _without_delay(fault: Fault) -> dict[str, Any]:

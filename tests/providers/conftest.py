@@ -1,9 +1,10 @@
 """Real models, loaded once for all tests of this folder, and speech to give them."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from callbot.providers.registry import Models
 from callbot.providers.stt.moonshine import MoonshineModel
 from callbot.providers.tts.hibari import HibariVoice
 from callbot.providers.tts.hibari_model import HibariModel
+from callbot.vendors import Accounts
 
 SILENCE = b"\xff"
 Say = Callable[[str], bytes]
@@ -64,3 +66,22 @@ def say(hibari: HibariModel, pool: InferencePool) -> Say:
 @pytest.fixture(scope="session")
 def transcribe(moonshine: MoonshineModel) -> Callable[[bytes], str]:
     return lambda audio: moonshine.transcribe(mulaw.decode(audio, rate=16_000))
+
+
+@pytest.fixture
+async def openai_models(pool: InferencePool, tmp_path: Path) -> AsyncIterator[Models]:
+    """With an account at a server that is not there: nothing may be asked of it."""
+    accounts = Accounts.of({"openai": "sk-test"}, {"openai": "http://127.0.0.1:9/v1"})
+    models = Models(pool, cache=tmp_path, accounts=accounts)
+    yield models
+    await models.aclose()
+
+
+def tasks_of_ours() -> set[asyncio.Task[Any]]:
+    """All but those of a vendor's double, which end when it has noticed that we went."""
+    return {task for task in asyncio.all_tasks() if "aiohttp" not in _file(task)}
+
+
+def _file(task: asyncio.Task[Any]) -> str:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code.co_filename if code is not None else ""

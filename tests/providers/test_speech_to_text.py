@@ -6,11 +6,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from callbot.providers import mulaw
 from callbot.providers.ports import SpeechToText, Transcribed
 from callbot.providers.registry import Models, hearing
-from tests.providers.conftest import Say
+from callbot.vendors import Account, Accounts
+from tests.doubles.openai_speech import OpenAiSpeechDouble
+from tests.doubles.plan import Plan
+from tests.providers.conftest import Say, tasks_of_ours
 
 SAID = "I have a question about my bill."
 ADAPTERS = {
@@ -18,17 +23,33 @@ ADAPTERS = {
     "moonshine": "moonshine",
     "whisper": "whisper",
     "detecting": "moonshine+whisper",
+    "openai": "openai:gpt-live-transcribe",
+    "openai-file": "openai-file",
 }
+WITHOUT_PARTIALS = {"openai-file"}
 
 pytestmark = pytest.mark.models
 Open = Callable[[], SpeechToText]
 
 
+def heard_by_a_vendor(audio: bytes) -> str:
+    return SAID if np.abs(mulaw.decode(audio)).max() > 0.05 else ""
+
+
 @pytest.fixture(params=ADAPTERS)
-def ears(request: pytest.FixtureRequest, models: Models) -> Open:
+async def ears(request: pytest.FixtureRequest, models: Models) -> AsyncIterator[Open]:
     languages = ["en", "es"] if request.param == "detecting" else ["en"]
-    heard = hearing(ADAPTERS[request.param], models)
-    return lambda: heard.for_call(languages)
+    name = ADAPTERS[request.param]
+    if not request.param.startswith("openai"):
+        heard = hearing(name, models)
+        yield lambda: heard.for_call(languages)
+        return
+    async with OpenAiSpeechDouble(Plan(), hear=heard_by_a_vendor) as double:
+        accounts = Accounts({"openai": Account("openai", double.url, double.key)})
+        own = Models(models.pool, cache=models.cache, accounts=accounts)  # its client belongs to this loop
+        heard = hearing(name, own)
+        yield lambda: heard.for_call(languages)
+        await own.aclose()
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +83,11 @@ def send(ears: SpeechToText, audio: bytes) -> None:
         ears.send(audio[at : at + 160])
 
 
+def threads_of_ours() -> list[threading.Thread]:
+    """But those in which a vendor's double hears."""
+    return [thread for thread in threading.enumerate() if not thread.name.startswith("asyncio_")]
+
+
 async def test_it_is_a_speech_to_text(ears: Open):
     opened = ears()
     assert isinstance(opened, SpeechToText)
@@ -79,6 +105,7 @@ async def test_what_was_said_is_the_final_after_the_flush(ears: Open, speech: by
     assert plain(event.text) == plain(SAID)
 
 
+@pytest.mark.parametrize("ears", ADAPTERS.keys() - WITHOUT_PARTIALS, indirect=True)
 async def test_partials_come_before_the_final_and_belong_to_the_utterance(ears: Open, speech: bytes):
     opened = ears()
     opened.start(3)
@@ -143,7 +170,7 @@ async def test_audio_of_any_length_is_taken(ears: Open, speech: bytes):
 
 
 async def test_closing_while_it_decodes_leaves_no_task_and_no_thread(ears: Open, speech: bytes):
-    threads = threading.active_count()
+    tasks, threads = tasks_of_ours(), threading.active_count()
     opened = ears()
     opened.start(1)
     send(opened, speech)
@@ -151,8 +178,8 @@ async def test_closing_while_it_decodes_leaves_no_task_and_no_thread(ears: Open,
     await opened.aclose()
     async for event in opened.events():
         pytest.fail(f"{event} after the close")
-    assert len(asyncio.all_tasks()) == 1
-    assert threading.active_count() <= max(threads, 4)
+    assert tasks_of_ours() == tasks
+    assert len(threads_of_ours()) <= max(threads, 4)
 
 
 async def test_what_is_called_after_the_close_does_nothing(ears: Open, speech: bytes):

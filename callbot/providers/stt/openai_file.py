@@ -16,7 +16,7 @@ from openai import AsyncOpenAI
 
 from callbot.errors import InvalidState, ProviderError, Trouble
 from callbot.media_stream.audio import RATE, SILENCE
-from callbot.providers.openai_client import FAILURES, from_openai, openai_client
+from callbot.providers.openai_client import FAILURES, LIMITS, from_openai, openai_client
 from callbot.providers.ports import SpeechToText, Transcribed
 from callbot.providers.registry import Models
 from callbot.providers.stt.openai import SHORTEST
@@ -90,7 +90,7 @@ class FileEars:
             return Transcribed(utterance, "", final=True)
         file = ("utterance.wav", wav(audio.ljust(SHORTEST, SILENCE)), "audio/wav")
         try:
-            heard = await self._client.audio.transcriptions.create(file=file, **self._options)
+            heard = await self._client.audio.transcriptions.create(file=file, timeout=LIMITS, **self._options)
         except FAILURES as error:
             raise from_openai(self._name, error) from error
         text = getattr(heard, "text", None)

@@ -80,17 +80,22 @@ class _Line:
     """One connection. ``outbox`` is what waits for it."""
 
     dialect: Dialect
+    renewable: Renewable | None
+    """The dialect, if it is one."""
     outbox: asyncio.Queue[Wire] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
     open: bool = False
+    ending: bool = False
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
 
     @property
     def owes(self) -> bool:
-        return isinstance(self.dialect, Renewable) and self.dialect.owes
+        return self.renewable is not None and self.renewable.owes
 
     def end(self) -> None:
-        if self.task is not None:
+        """Once, so that its goodbye is not broken off."""
+        if self.task is not None and not self.ending:
+            self.ending = True
             self.task.cancel()
 
 
@@ -105,7 +110,8 @@ class SocketEars:
         self._failed = False
         self._unflushed = False
         """Audio of the present utterance was sent since its last flush."""
-        self._running: set[asyncio.Task[None]] = set()
+        self._lines: set[_Line] = set()
+        """All that run."""
         self._next: _Line | None = None
         """The line that is to take over."""
         self._line = self._dial(dialect)
@@ -137,10 +143,11 @@ class SocketEars:
     async def aclose(self) -> None:
         self._closed = True
         self._events.put_nowait(None)  # wakes who waits
-        for task in self._running:
-            task.cancel()
-        if self._running:
-            await asyncio.wait(self._running)
+        running = [line.task for line in self._lines if line.task is not None]
+        for line in tuple(self._lines):
+            line.end()
+        if running:
+            await asyncio.wait(running)
 
     def _do(self, line: _Line, said: Iterable[Wire | Transcribed]) -> None:
         try:
@@ -167,23 +174,22 @@ class SocketEars:
     # --- one line after the other ----------------------------------------------------------------
 
     def _dial(self, dialect: Dialect) -> _Line:
-        line = _Line(dialect)
+        line = _Line(dialect, dialect if isinstance(dialect, Renewable) else None)
         line.task = self._loop.create_task(self._run(line), name=f"ears {self._name}")
-        self._running.add(line.task)
-        line.task.add_done_callback(self._running.discard)
+        self._lines.add(line)
+        line.task.add_done_callback(lambda task: self._lines.discard(line))
         return line
 
     def _opened(self, line: _Line) -> None:
         line.open = True
-        if isinstance(line.dialect, Renewable):
-            line.timer = self._loop.call_later(line.dialect.renew_after, self._renew, line)
+        if line.renewable is not None:
+            line.timer = self._loop.call_later(line.renewable.renew_after, self._renew, line)
         self._hand_over_if_idle()
 
     def _renew(self, line: _Line) -> None:
-        if self._closed or self._failed or line is not self._line or self._next is not None:
-            return
-        if isinstance(line.dialect, Renewable):
-            self._next = self._dial(line.dialect.renewed())
+        needed = line is self._line and self._next is None and not (self._closed or self._failed)
+        if needed and line.renewable is not None:
+            self._next = self._dial(line.renewable.renewed())
 
     def _hand_over_if_idle(self) -> None:
         if not self._unflushed and not self._line.owes:
@@ -259,10 +265,13 @@ class SocketEars:
                 provider=self._name,
             )
         finally:
-            if sending is not None:
-                sending.cancel()
-                await asyncio.wait([sending])
-            await self._part(line, socket)
+            try:
+                if sending is not None:
+                    sending.cancel()
+                    await asyncio.wait([sending])
+                await self._part(line, socket)
+            finally:
+                socket.transport.abort()  # nothing, if it is closed
 
     async def _send_all(self, line: _Line, socket: ClientConnection) -> None:
         """A socket that breaks is told by the one who reads it."""
@@ -287,4 +296,4 @@ class SocketEars:
                 await socket.close()
         except (WebSocketException, OSError, TimeoutError):
             socket.transport.abort()
-            await socket.wait_closed()
+            await socket.wait_closed()  # its own tasks have ended, too

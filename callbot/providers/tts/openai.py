@@ -20,7 +20,7 @@ from openai import AsyncOpenAI
 
 from callbot.errors import ConfigurationError, ProviderError, Trouble
 from callbot.media_stream.audio import RATE, Resampler
-from callbot.providers.openai_client import FAILURES, from_openai, openai_client
+from callbot.providers.openai_client import FAILURES, LIMITS, from_openai, openai_client
 from callbot.providers.ports import Speech
 from callbot.providers.registry import Models
 from callbot.providers.tts.pieces import pieces
@@ -71,7 +71,7 @@ class OpenAiVoice:
         begun = False
         try:
             async with self._client.audio.speech.with_streaming_response.create(
-                model=self._model, voice=self._voice, input=text, response_format="pcm"
+                model=self._model, voice=self._voice, input=text, response_format="pcm", timeout=LIMITS
             ) as response:
                 self._check_type(response.headers.get("content-type", ""))
                 async with aclosing(self._whole_samples(response.iter_bytes())) as pcm:
