@@ -118,13 +118,8 @@ class ToolSteps:
         return f"There is no function {name[:60]!r}. {meant}"
 
     def _confirmed(self, proposal: Proposal) -> bool:
-        if self._agreed and confirming.confirmed(
-            proposal,
-            self._proposed,
-            self._heard,
-            language=self.mind.agent.language,
-            today=self.mind.today,
-        ):
+        """Whether the caller was asked about this change in the last reply, heard it, and said yes."""
+        if self._agreed and self._heard and proposal in self._proposed:
             return True
         if proposal not in self.memory.proposed:
             self.memory.proposed.append(proposal)

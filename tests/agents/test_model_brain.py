@@ -89,6 +89,12 @@ async def test_an_answer_without_a_last_piece_is_empty_too(desk: Desk) -> None:
     assert await phone.say("Hello?") == "Here I am."
 
 
+async def test_a_server_that_does_not_say_that_it_has_finished_is_not_asked_twice(desk: Desk) -> None:
+    model = ScriptedModel([Words("It is delayed.")])
+    assert await ModelPhone(brain_of(model, desk)).say("Where is it?") == "It is delayed."
+    assert len(model.prompts) == 1
+
+
 async def test_an_answer_that_was_cut_by_its_length_loses_its_unfinished_sentence(desk: Desk) -> None:
     script = [Words("It is delayed. It arrives on Mon"), Finished(Ending.LENGTH)]
     phone = ModelPhone(brain_of(ScriptedModel(script), desk))
@@ -425,16 +431,21 @@ async def test_a_question_that_was_not_heard_was_not_asked(desk: Desk) -> None:
     assert desk.begun == []
 
 
-async def test_a_question_in_the_models_own_words_that_names_every_value_is_enough(desk: Desk) -> None:
-    model = ScriptedModel(
-        "Shall I book a visit for Monday, November 23?",
-        calls(("book_visit", {"day": "2026-11-23"})),
-        "It is booked.",
-    )
+async def test_a_yes_to_a_question_that_proposed_nothing_only_makes_it_a_proposal(desk: Desk) -> None:
+    wanted = calls(("book_visit", {"day": "2026-11-23"}))
+    model = ScriptedModel("Does Monday suit you?", wanted, "So shall I book it?", wanted, "It is booked.")
     phone = ModelPhone(brain_of(model, desk))
-    await phone.say("I need a technician on Monday")
+    await phone.say("I need a technician")
+    assert await phone.say("Yes.") == "So shall I book it?"
+    assert desk.begun == []
     assert await phone.say("Yes, please do.") == "It is booked."
     assert len(desk.ran) == 1
+
+
+async def test_a_yes_over_the_last_words_of_the_question_is_one(desk: Desk) -> None:
+    phone = ModelPhone(brain_of(booking(), desk))
+    await phone.say("Send two people on Monday.", heard="I'd book two people for Monday, November 23. Shall")
+    assert await phone.say("Yes.") == "It is booked."
 
 
 async def test_a_barge_in_does_not_cut_a_change_which_happens_once_and_is_told(desk: Desk) -> None:
