@@ -145,8 +145,10 @@ class ToolSteps:
                 continue  # a change goes on, and is told when it is known
             if run.changes:
                 self.memory.running.remove((call, run))
-            if not result.failed:
+            if not result.failed and run.key not in self.memory.done:
                 changed = run.changes and result.values is not None
+                if changed:
+                    self.memory.done.append(run.key)
                 yield Did(run.tool, run.arguments, result.values or {}, changed)
                 yield from self._remember(run, found=result.values is not None)
         return in_time

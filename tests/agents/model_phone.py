@@ -97,14 +97,14 @@ class Desk:
         return tools
 
 
-def mind(desk: Desk, **changes: object) -> Mind:
+def mind(desk: Desk, *, flow: str = "support", **changes: object) -> Mind:
     agent: Agent = replace(
         LARKFIELD.agents["support"], tools=("find_order", "find_account", "book_visit"), documents=""
     )
     agent = replace(agent, **changes)  # type: ignore[arg-type]
     tools = desk.tools()
     functions = {name: Function(tools[name].signature, tools[name].changes_data) for name in agent.tools}
-    return Mind(agent, LARKFIELD.flows["support"], functions, TODAY)
+    return Mind(agent, LARKFIELD.flows[flow], functions, TODAY)
 
 
 def brain_of(
@@ -113,10 +113,15 @@ def brain_of(
     *,
     passages: Sequence[Retrieved] = (),
     budget: int = BUDGET,
+    flow: str = "support",
     **changes: object,
 ) -> ModelBrain:
     return ModelBrain(
-        mind(desk, **changes), model, ToolRuns(desk.tools()), lambda _: tuple(passages), budget=budget
+        mind(desk, flow=flow, **changes),
+        model,
+        ToolRuns(desk.tools()),
+        lambda _: tuple(passages),
+        budget=budget,
     )
 
 

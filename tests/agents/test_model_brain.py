@@ -328,9 +328,10 @@ async def test_a_tool_over_two_seconds_has_the_caller_told_to_wait(desk: Desk) -
 
 
 async def test_the_moment_is_asked_for_in_the_agents_language(desk: Desk) -> None:
-    from callbot.agents.flow_file import LANGUAGES
-
-    assert all("one_moment:" in path.read_text(encoding="utf-8") for path in LANGUAGES.glob("*.yaml"))
+    desk.seconds = {"find_order": 3.0}
+    model = ScriptedModel(calls(("find_order", {"order_id": "B7429"})), "Está en camino.")
+    phone = ModelPhone(brain_of(model, desk, flow="recepcion"))
+    assert await phone.say("¿Dónde está mi pedido?") == "Un momento, por favor. Está en camino."
 
 
 async def test_a_tool_that_hangs_is_given_up_after_eight_seconds_and_a_callback_offered(desk: Desk) -> None:
@@ -472,6 +473,7 @@ async def test_the_same_change_asked_for_twice_is_made_once(desk: Desk) -> None:
     for line in ("Send two people on Monday.", "Yes.", "Again!", "Yes."):
         await phone.say(line)
     assert len(desk.ran) == 1
+    assert len(phone.done()) == 1
 
 
 async def test_a_reply_that_nobody_heard_is_taken_back_but_not_what_it_changed(desk: Desk) -> None:
