@@ -29,11 +29,13 @@ from tests.agents.model_phone import DELIVERY, SID, Desk, mind
 HISTORY = History(Call(SID, "+15550142", "+15550100"), (("caller", "Where is B7429?"),))
 ORDER = ToolCall("c1", "find_order", '{"order_id": "B7429"}')
 
+ASKED = Answer("Where is B7429?")
+
 
 class Thought:
-    """One reply: ``steps`` is everything that was yielded; the needs are answered with ``given``, in order."""
+    """One reply: ``steps`` is everything that was yielded; needs are answered with ``given``, in order."""
 
-    def __init__(self, given: Iterable[Given], request: Request = Answer("Where is B7429?")) -> None:
+    def __init__(self, given: Iterable[Given], request: Request = ASKED) -> None:
         self.memory = Memory()
         self.steps: list[object] = []
         answers = iter(given)
