@@ -10,11 +10,12 @@ import structlog
 from callbot.agents import sharing
 from callbot.agents.brain import Action, Answer, EndCall, HandOff, History, Nudge, Request, Say
 from callbot.agents.flow_brain import FlowBrain
-from callbot.agents.flow_state import Wait
+from callbot.agents.flow_state import State, Wait
 from callbot.agents.flows import Flow
 from callbot.agents.heard import SHORT
 from callbot.agents.matching import Understanding
 from callbot.agents.model_brain import ModelBrain
+from callbot.agents.sharing import Floor
 from callbot.agents.walk import Lost
 from callbot.agents.wording import words
 from callbot.errors import ProviderError
@@ -42,15 +43,16 @@ class FlowFirstBrain:
         self._flow = flow
         self._understanding = understanding
         self._today = today
-        self._model_asked = False
-        self._before = (by_flow.state, False)
+        self._floor: Floor | None = None
+        """Where the flow stands while the caller answers the model."""
+        self._before: tuple[State, Floor | None] = (by_flow.state, None)
         self._walked = False
         self._thought = False
         self._failed = False
 
     async def reply(self, request: Request, history: History) -> AsyncGenerator[Action]:
         """See ``Brain.reply``. When the model fails before it has said anything, the flow goes on."""
-        self._before = (self.by_flow.state, self._model_asked)
+        self._before = (self.by_flow.state, self._floor)
         self._walked = self._thought = False
         said: list[str] = []
         if isinstance(request, Answer) and await self._is_for_model(request):
@@ -61,7 +63,7 @@ class FlowFirstBrain:
                 return
         self._walked = True
         if not isinstance(request, Nudge):
-            self._model_asked = False
+            self._floor = None
         async with aclosing(self.by_flow.walked(request, history)) as steps:
             async for step in steps:
                 if isinstance(step, Lost):
@@ -90,14 +92,14 @@ class FlowFirstBrain:
                 raise
             log.warning("the language model failed, and the flow answers alone", reason=str(error))
             self._failed = True
-            self._model_asked = False
 
     async def _think(self, request: Request, history: History, said: list[str]) -> AsyncGenerator[Action]:
         """The model's answer, and then the flow's open question, unless the model has asked its own."""
-        before = self.by_flow.state
-        state = self.by_flow.state = before.copy()
-        floor = sharing.give_floor(self._flow, state)
-        self._model_asked = self._thought = True
+        before = (self.by_flow.state, self._floor)
+        state = self.by_flow.state = self.by_flow.state.copy()
+        floor = self._floor or sharing.give_floor(self._flow, state)
+        self._floor = floor
+        self._thought = True
         moved = False
         answer = self.by_model.answer(request, history, aside=sharing.aside(state, floor), said=tuple(said))
         try:
@@ -109,7 +111,7 @@ class FlowFirstBrain:
                     sharing.learn(self._flow, state, action, today=self._today)
                     yield action
         except ProviderError:
-            self.by_flow.state = before
+            self.by_flow.state, self._floor = before
             raise
         state.said = list(said)
         question = sharing.last_question(said)
@@ -117,12 +119,12 @@ class FlowFirstBrain:
             state.paused = []
         elif question in self._flow.phrases["offer_human"]:
             state.wait = Wait("human", self._flow.start)
-            self._model_asked = False
+            self._floor = None
         elif question:
             state.question = [question]
         else:
             sharing.take_floor(state, floor)
-            self._model_asked = False
+            self._floor = None
             if floor.asks:
                 async with aclosing(self.by_flow.back(history)) as actions:
                     async for action in actions:
@@ -132,7 +134,7 @@ class FlowFirstBrain:
         """Whether the model asked for this, or has left a change running that must be told."""
         if self.by_model.memory.running:
             return True
-        if not self._model_asked:
+        if self._floor is None:
             return False
         if not answer.text.strip():
             return True
@@ -149,7 +151,7 @@ class FlowFirstBrain:
 
     def forget(self) -> None:
         """Nothing of the last reply was heard: go back to before it was asked."""
-        state, self._model_asked = self._before
+        state, self._floor = self._before
         if self._walked:
             self.by_flow.forget()
         else:

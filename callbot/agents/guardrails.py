@@ -11,7 +11,7 @@ from typing import Final
 from callbot.agents.markup import SILENCE, masked, opened_at
 from callbot.agents.wording import words
 
-SYSTEM_RUN: Final = 10
+SYSTEM_RUN: Final = 8
 """So many words of the instructions in a row are no coincidence."""
 
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)\s]*\)")

@@ -27,7 +27,8 @@ class Memory:
     """``opening`` is what the model knows before anybody speaks; ``entries`` are tool calls and notes, in
     order, and ``results`` what came of each call, by its id; ``facts`` and ``passages`` what the model was
     told already; ``proposed`` and ``said`` the changes and sentences of the last reply; ``running`` the
-    changes whose results are still to come. Of the lines before ``since`` only ``summary`` is left."""
+    changes whose results are still to come, ``done`` the keys of those that were made. Of the lines before
+    ``since`` only ``summary`` is left."""
 
     entries: list[Entry] = field(default_factory=list)
     results: dict[str, str] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class Memory:
     proposed: list[Proposal] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     running: list[tuple[ToolCall, RunTool]] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
     opening: str = ""
     summary: str = ""
     since: int = 0
@@ -50,6 +52,7 @@ class Memory:
             proposed=list(self.proposed),
             said=list(self.said),
             running=list(self.running),
+            done=list(self.done),
         )
 
     def note(self, at: int, text: str) -> None:

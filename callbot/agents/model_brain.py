@@ -45,7 +45,7 @@ log = structlog.get_logger(__name__)
 class ModelBrain:
     """Thinks for one agent in one call.
 
-    ``memory`` is a plain value: store it, and a brain given the same one carries on elsewhere.
+    ``memory`` is a plain value: a brain given the same one carries on from it.
     """
 
     def __init__(

@@ -33,6 +33,11 @@ class Phrasing:
         """When to call ``flush`` unless something comes before."""
         return None if self._since is None else self._since + LONGEST_WAIT
 
+    @property
+    def complete(self) -> bool:
+        """Whether what has come so far could be all of it."""
+        return self._splitter.pending.rstrip()[-1:] in ("", ".", "?", "!", "…")
+
     def feed(self, text: str, now: float) -> list[str]:
         """The pieces that ``text`` completes."""
         pieces = self._splitter.feed(text)

@@ -57,11 +57,14 @@ class SlotAnswers:
             yield from self._ask_once_more(slot, spoken=False)
 
     def _says_something_else(self, slot: Slot) -> bool:
-        """Whether this is a sentence with nothing of the value in it."""
-        if self.heard.digits or self.heard.is_short_reply():
+        """Whether this is a sentence with nothing of the value in it: no figure, and no half of a date."""
+        text, language = self.heard.text, self.flow.language
+        figures = any(symbol.isdigit() for symbol in parsing.compact(text, language))
+        if figures or self.heard.digits or self.heard.is_short_reply():
             return False
-        begun = self.filling.begins_anew(slot, self.heard.text)
-        return not begun and not self.filling.problem(slot, self.heard.text)
+        if slot.kind in (Kind.DATE, Kind.TIME, Kind.DATETIME):
+            return parsing.parse(Kind.DATETIME, text, language=language, today=self.filling.today) is None
+        return not (self.filling.begins_anew(slot, text) or self.filling.problem(slot, text))
 
     def _read(self, slot: Slot) -> Parsed | None:
         """The answer by itself, or with the half that was given before."""

@@ -285,10 +285,12 @@ class Thinking:
                 case Quiet(now):
                     yield Noticed(Notice.SLOW)
                     yield from self._speak(asked, phrasing.flush(now))
+                case Broke(None):  # some servers end without saying so
+                    asked.cut = begun and not phrasing.complete
+                    asked.ending = Ending.STOP
                 case Broke(error):
                     asked.error = error
-                    asked.cut = begun and (error is None or error.retryable)
-                    asked.ending = Ending.STOP if error is None and not begun else None
+                    asked.cut = begun and error is not None and error.retryable
                 case _:
                     raise InvalidState(f"a piece of the model's answer was answered with {given!r}")
         rest = phrasing.finish()

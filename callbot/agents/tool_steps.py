@@ -118,13 +118,8 @@ class ToolSteps:
         return f"There is no function {name[:60]!r}. {meant}"
 
     def _confirmed(self, proposal: Proposal) -> bool:
-        if self._agreed and confirming.confirmed(
-            proposal,
-            self._proposed,
-            self._heard,
-            language=self.mind.agent.language,
-            today=self.mind.today,
-        ):
+        """Whether the caller was asked about this change in the last reply, heard it, and said yes."""
+        if self._agreed and self._heard and proposal in self._proposed:
             return True
         if proposal not in self.memory.proposed:
             self.memory.proposed.append(proposal)
@@ -150,8 +145,10 @@ class ToolSteps:
                 continue  # a change goes on, and is told when it is known
             if run.changes:
                 self.memory.running.remove((call, run))
-            if not result.failed:
+            if not result.failed and run.key not in self.memory.done:
                 changed = run.changes and result.values is not None
+                if changed:
+                    self.memory.done.append(run.key)
                 yield Did(run.tool, run.arguments, result.values or {}, changed)
                 yield from self._remember(run, found=result.values is not None)
         return in_time

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from callbot.agents import yaml_source
 from callbot.agents.slots import alike
@@ -68,8 +68,8 @@ class Booked(TypedDict):
 
 @dataclass(slots=True)
 class Shop:
-    """What the business knows. The ``async`` methods are the tools; their arguments are strings as a
-    flow fills them in, empty when nobody knows them."""
+    """What the business knows. The ``async`` methods are the tools; strings are empty when nobody knows
+    them."""
 
     products: Mapping[str, Mapping[str, Any]]
     orders: dict[str, dict[str, Any]]
@@ -97,7 +97,11 @@ class Shop:
         return tools
 
     async def find_order(self, order_id: str) -> OrderFound | NotFound:
-        """An order's product, status (shipped, delayed, delivered, placed) and when."""
+        """An order's product, status (shipped, delayed, delivered, placed) and when.
+
+        Args:
+            order_id: a letter and four digits, like B7429
+        """
         order = self.orders.get(order_id.upper())
         if order is None:
             return NotFound({"order_id": alike(order_id, self.orders)})
@@ -105,7 +109,11 @@ class Shop:
         return OrderFound(order_id=order_id.upper(), product=name, status=order["status"], when=order["when"])
 
     async def find_account(self, phone: str) -> AccountFound | None:
-        """The last bill of the account whose owner rings from ``phone`` (E.164)."""
+        """The last bill of the account whose owner rings from ``phone``.
+
+        Args:
+            phone: E.164, like +15550142
+        """
         account = self.accounts.get(phone)
         if account is None:
             return None
@@ -119,30 +127,39 @@ class Shop:
         return found
 
     async def find_product(
-        self, product: str = "", home: str = "", quantity: str = ""
+        self, product: str = "", home: Literal["", "flat", "house", "gaming"] = "", quantity: int = 1
     ) -> ProductFound | None:
-        """A product by its key, or the one recommended for a kind of home; None when neither is known."""
+        """A product with its price, or the one recommended for a kind of home.
+
+        Args:
+            product: mini, mesh or pro (routers), fiber_100, fiber_500 or fiber_gig (plans)
+        """
         key = product or next(
             (key for key, entry in self.products.items() if home in entry.get("homes", ())), ""
         )
         if key not in self.products:
             return None
         entry = self.products[key]
-        number = int(quantity or 1)
         per = f" a {entry['per']}" if "per" in entry else ""
         return ProductFound(
             key=key,
             name=entry["name"],
             price=_money(entry["price"]) + per,
-            total=_money(entry["price"] * number) + per,
-            items=_items(entry, number),
+            total=_money(entry["price"] * quantity) + per,
+            items=_items(entry, quantity),
             advice=_ADVICE.get(home, "Then"),
         )
 
     async def place_order(
-        self, product: str, quantity: str, email: str = "", replaces: str = ""
+        self, product: str, quantity: int, email: str = "", replaces: str = ""
     ) -> OrderPlaced | None:
-        """Order ``quantity`` of a product; ``replaces`` is an order of this call that was corrected."""
+        """Order ``quantity`` of a product.
+
+        Args:
+            product: its key, as find_product tells it
+            email: where the receipt goes
+            replaces: the number of an order of this call that was corrected
+        """
         if product not in self.products:
             raise ToolFailed(f"there is no product {product!r}")
         order_id = replaces if replaces in self.orders else f"L{next(self._order_numbers)}"
@@ -150,20 +167,32 @@ class Shop:
             "product": product,
             "status": "placed",
             "when": "in two working days",
-            "quantity": int(quantity),
+            "quantity": quantity,
             "email": email,
         }
-        total = _money(self.products[product]["price"] * int(quantity))
+        total = _money(self.products[product]["price"] * quantity)
         return OrderPlaced(order_id=order_id, total=total)
 
     async def book_callback(
         self, day: str, time: str, phone: str, topic: str = "", replaces: str = ""
     ) -> Booked | None:
-        """A colleague calls ``phone`` on ``day`` (ISO date) at ``time`` (HH:MM)."""
+        """A colleague calls ``phone`` on ``day`` at ``time``.
+
+        Args:
+            day: a date like 2026-11-30, no Sunday
+            time: like 09:30, from 08:00 to 20:00
+            phone: E.164, like +15550142
+            replaces: the reference of a booking of this call that was corrected
+        """
         return self._book("C", {"day": day, "time": time, "phone": phone, "topic": topic}, replaces=replaces)
 
     async def book_visit(self, day: str, phone: str = "", replaces: str = "") -> Booked | None:
-        """A technician comes on ``day`` (ISO date)."""
+        """A technician comes on ``day``.
+
+        Args:
+            day: a date like 2026-11-30, no Sunday
+            replaces: the reference of a booking of this call that was corrected
+        """
         return self._book("V", {"day": day, "phone": phone}, replaces=replaces)
 
     def _book(self, letter: str, booking: dict[str, str], *, replaces: str) -> Booked:

@@ -202,15 +202,15 @@ async def test_a_change_that_failed_can_be_tried_again() -> None:
 
 async def test_the_shop_numbers_its_orders_from_l1001_and_finds_them_again() -> None:
     shop = Shop.read(FOLDER / "records")
-    first = await shop.place_order("mini", "1")
-    second = await shop.place_order("mesh", "2", "ann@example.com")
+    first = await shop.place_order("mini", 1)
+    second = await shop.place_order("mesh", 2, "ann@example.com")
     assert first == {"order_id": "L1001", "total": "$49.00"}
     assert second == {"order_id": "L1002", "total": "$258.00"}
     found = await shop.find_order("l1002")
     assert not isinstance(found, NotFound)
     assert (found["product"], found["status"]) == ("Lark Mesh kit", "placed")
     with pytest.raises(ToolFailed):
-        await shop.place_order("yacht", "1")
+        await shop.place_order("yacht", 1)
 
 
 async def test_the_shop_knows_plans_by_the_month_and_homes_by_their_router() -> None:

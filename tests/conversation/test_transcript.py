@@ -55,6 +55,13 @@ def test_lines_are_what_was_heard_and_leave_out_who_said_nothing() -> None:
 # --- a caller who goes on ------------------------------------------------------------------------
 
 
+def test_lines_that_the_caller_interrupted_are_known_by_their_places() -> None:
+    transcript = Transcript()
+    cut = Turn(3, "agent", "Hello there.", 3.0, 4.25, "sales", "Hello", interrupted=True)
+    transcript.turns += [caller(1, ""), caller(2, "Hi"), cut, caller(4, "Wait"), agent(5, "Yes?")]
+    assert [transcript.lines()[at] for at in transcript.interrupted()] == [("sales", "Hello")]
+
+
 def test_a_caller_who_goes_on_extends_their_last_turn() -> None:
     transcript = Transcript([caller(1, "No."), caller(2, "My number is", 5.0, 6.0), agent(3, "Yes?", "")])
     turn = transcript.extend("five five five.", 8.0)
