@@ -22,6 +22,8 @@ from callbot.vendors import Accounts
 Model = TypeVar("Model")
 
 STT: Final[Mapping[str, str]] = {
+    "deepgram": "callbot.providers.stt.deepgram:hearing",
+    "deepgram-flux": "callbot.providers.stt.deepgram_flux:hearing",
     "fake": "callbot.providers.stt.fake:hearing",
     "moonshine": "callbot.providers.stt.moonshine:hearing",
     "moonshine+whisper": "callbot.providers.stt.detecting:moonshine_and_whisper",
@@ -29,6 +31,7 @@ STT: Final[Mapping[str, str]] = {
 }
 LLM: Final[Mapping[str, str]] = {}
 TTS: Final[Mapping[str, str]] = {
+    "deepgram": "callbot.providers.tts.deepgram:voice",
     "espeak": "callbot.providers.tts.espeak:voice",
     "fake": "callbot.providers.tts.fake:voice",
     "hibari": "callbot.providers.tts.hibari:voice",

@@ -5,8 +5,9 @@ when the ears are made, before the call is answered; what is sent meanwhile wait
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
@@ -47,12 +48,25 @@ class Dialect(Protocol):
     def received(self, message: Wire) -> Iterable[Transcribed]: ...
 
 
+@runtime_checkable
+class Patient(Protocol):
+    """A ``Dialect`` of a vendor that does not answer every flush."""
+
+    patience: float
+    """Seconds since a flush went out, after which ``overdue`` is called: once for each, in their order."""
+
+    def overdue(self) -> Iterable[Transcribed]:
+        """Answers the flush from what is known, unless it was answered."""
+
+
 class SocketEars:
     """Hears one call. On the event loop's thread."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._outbox: asyncio.Queue[Wire] = asyncio.Queue(MOST_WAITING)
+        self._outbox: asyncio.Queue[Wire | None] = asyncio.Queue(MOST_WAITING)
+        """None stands after a flush whose answer may not come."""
+        self._patience: deque[asyncio.TimerHandle] = deque()
         self._events: asyncio.Queue[Transcribed | ProviderError | None] = asyncio.Queue()
         self._closed = False
         self._failed = False
@@ -67,7 +81,10 @@ class SocketEars:
             self._send(self._dialect.audio(audio))
 
     def flush(self) -> None:
-        self._send(self._dialect.flush())
+        messages: list[Wire | None] = [*self._dialect.flush()]
+        if messages and isinstance(self._dialect, Patient):
+            messages.append(None)
+        self._send(messages)
 
     async def events(self) -> AsyncIterator[Transcribed]:
         while not self._closed:
@@ -82,8 +99,10 @@ class SocketEars:
         self._events.put_nowait(None)  # wakes who waits
         self._running.cancel()
         await asyncio.wait([self._running])
+        while self._patience:
+            self._patience.popleft().cancel()
 
-    def _send(self, messages: Iterable[Wire]) -> None:
+    def _send(self, messages: Iterable[Wire | None]) -> None:
         if self._closed or self._failed:
             return
         try:
@@ -146,18 +165,33 @@ class SocketEars:
     async def _send_all(self, socket: ClientConnection) -> None:
         """A socket that breaks is told by the one who reads it."""
         try:
-            for message in self._dialect.opened():
-                await socket.send(message)
+            for first in self._dialect.opened():
+                await socket.send(first)
             while True:
+                messages: Iterable[Wire | None]
                 try:
                     async with asyncio.timeout(self._dialect.keep_alive_after):
-                        messages: Iterable[Wire] = [await self._outbox.get()]
+                        messages = [await self._outbox.get()]
                 except TimeoutError:
                     messages = self._dialect.keep_alive()
                 for message in messages:
-                    await socket.send(message)
+                    if message is None:
+                        self._be_patient()
+                    else:
+                        await socket.send(message)
         except WebSocketException:
             return
+
+    def _be_patient(self) -> None:
+        """From now on, as the flush has gone out: before, it waited for the connection."""
+        if isinstance(self._dialect, Patient):
+            loop = asyncio.get_running_loop()
+            self._patience.append(loop.call_later(self._dialect.patience, self._overdue, self._dialect))
+
+    def _overdue(self, dialect: Patient) -> None:
+        self._patience.popleft()
+        for event in dialect.overdue():
+            self._events.put_nowait(event)
 
     async def _part(self, socket: ClientConnection) -> None:
         """Say goodbye if there is somebody to hear it."""
