@@ -20,7 +20,8 @@ class Transcribed:
     ``utterance`` is the number given to ``start``. A later event of the same utterance replaces an
     earlier one, whole. ``final`` means: this is what was said up to the last ``flush``; when the
     caller goes on in the same utterance another final follows. ``language`` is set by adapters that
-    identify it (ISO 639-1), and ``confidence`` (0..1) by those that know it.
+    identify it (ISO 639-1), and ``confidence`` (0..1) by those that know it. ``turn_over`` is the vendor's
+    own confidence (0..1) that the caller's turn is over, None from those that do not judge that.
     """
 
     utterance: int
@@ -28,6 +29,7 @@ class Transcribed:
     final: bool
     language: str | None = None
     confidence: float | None = None
+    turn_over: float | None = None
 
 
 @runtime_checkable

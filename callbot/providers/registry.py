@@ -22,6 +22,8 @@ from callbot.vendors import Accounts
 Model = TypeVar("Model")
 
 STT: Final[Mapping[str, str]] = {
+    "deepgram": "callbot.providers.stt.deepgram:hearing",
+    "deepgram-flux": "callbot.providers.stt.deepgram_flux:hearing",
     "elevenlabs": "callbot.providers.stt.elevenlabs:hearing",
     "fake": "callbot.providers.stt.fake:hearing",
     "moonshine": "callbot.providers.stt.moonshine:hearing",
@@ -36,6 +38,7 @@ LLM: Final[Mapping[str, str]] = {
     "openai-responses": "callbot.providers.llm.openai_responses:language_model",
 }
 TTS: Final[Mapping[str, str]] = {
+    "deepgram": "callbot.providers.tts.deepgram:voice",
     "elevenlabs": "callbot.providers.tts.elevenlabs:voice",
     "elevenlabs-http": "callbot.providers.tts.elevenlabs_http:voice",
     "espeak": "callbot.providers.tts.espeak:voice",

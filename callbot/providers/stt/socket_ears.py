@@ -5,6 +5,7 @@ when the ears are made, before the call is answered; what is sent meanwhile wait
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol, Self, runtime_checkable
@@ -75,6 +76,17 @@ class Renewable(Dialect, Protocol):
         """For the second connection. It goes on where the first is when it takes over."""
 
 
+@runtime_checkable
+class Patient(Protocol):
+    """A ``Dialect`` of a vendor that does not answer every flush."""
+
+    patience: float
+    """Seconds since a flush went out, after which ``overdue`` is called: once for each, in their order."""
+
+    def overdue(self) -> Iterable[Transcribed]:
+        """Answers the flush from what is known, unless it was answered."""
+
+
 @dataclass(slots=True, eq=False)
 class _Line:
     """One connection. ``outbox`` is what waits for it."""
@@ -82,7 +94,11 @@ class _Line:
     dialect: Dialect
     renewable: Renewable | None
     """The dialect, if it is one."""
-    outbox: asyncio.Queue[Wire] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+    patient: Patient | None
+    """Likewise."""
+    outbox: asyncio.Queue[Wire | None] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+    """None stands after a flush whose answer may not come."""
+    patience: deque[asyncio.TimerHandle] = field(default_factory=deque)
     open: bool = False
     ending: bool = False
     task: asyncio.Task[None] | None = None
@@ -130,7 +146,10 @@ class SocketEars:
     def flush(self) -> None:
         if not (self._closed or self._failed):
             self._unflushed = False
-            self._do(self._line, self._line.dialect.flush())
+            said: list[Wire | Transcribed | None] = [*self._line.dialect.flush()]
+            if said and self._line.patient is not None:
+                said.append(None)
+            self._do(self._line, said)
 
     async def events(self) -> AsyncIterator[Transcribed]:
         while not self._closed:
@@ -149,7 +168,7 @@ class SocketEars:
         if running:
             await asyncio.wait(running)
 
-    def _do(self, line: _Line, said: Iterable[Wire | Transcribed]) -> None:
+    def _do(self, line: _Line, said: Iterable[Wire | Transcribed | None]) -> None:
         try:
             for each in said:
                 if isinstance(each, Transcribed):
@@ -174,7 +193,11 @@ class SocketEars:
     # --- one line after the other ----------------------------------------------------------------
 
     def _dial(self, dialect: Dialect) -> _Line:
-        line = _Line(dialect, dialect if isinstance(dialect, Renewable) else None)
+        line = _Line(
+            dialect,
+            dialect if isinstance(dialect, Renewable) else None,
+            dialect if isinstance(dialect, Patient) else None,
+        )
         line.task = self._loop.create_task(self._run(line), name=f"ears {self._name}")
         self._lines.add(line)
         line.task.add_done_callback(lambda task: self._lines.discard(line))
@@ -234,6 +257,8 @@ class SocketEars:
         finally:
             if line.timer is not None:
                 line.timer.cancel()
+            while line.patience:
+                line.patience.popleft().cancel()
 
     async def _converse(self, line: _Line) -> None:
         async with asyncio.timeout(CONNECT_WITHIN):
@@ -277,15 +302,29 @@ class SocketEars:
         """A socket that breaks is told by the one who reads it."""
         try:
             while True:
+                messages: Iterable[Wire | None]
                 try:
                     async with asyncio.timeout(line.dialect.keep_alive_after):
-                        messages: Iterable[Wire] = [await line.outbox.get()]
+                        messages = [await line.outbox.get()]
                 except TimeoutError:
                     messages = line.dialect.keep_alive()
                 for message in messages:
-                    await socket.send(message)
+                    if message is None:
+                        self._be_patient(line)
+                    else:
+                        await socket.send(message)
         except WebSocketException:
             return
+
+    def _be_patient(self, line: _Line) -> None:
+        """From now on, as the flush has gone out: before, it waited for the connection."""
+        if line.patient is not None:
+            line.patience.append(self._loop.call_later(line.patient.patience, self._overdue, line))
+
+    def _overdue(self, line: _Line) -> None:
+        line.patience.popleft()
+        if line.patient is not None:
+            self._do(line, line.patient.overdue())
 
     async def _part(self, line: _Line, socket: ClientConnection) -> None:
         """Say goodbye if there is somebody to hear it."""
