@@ -26,6 +26,8 @@ class Unit(StrEnum):
     TOKENS_CACHED = "tokens_cached"
     TOKENS_WRITTEN = "tokens_written"
     CHARACTERS_SPOKEN = "characters_spoken"
+    MINUTES_CARRIED = "minutes_carried"
+    """By a carrier: ``twilio:inbound``, ``twilio:media-streams``."""
 
 
 @dataclass(frozen=True, slots=True)
