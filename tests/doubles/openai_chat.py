@@ -101,11 +101,16 @@ class OpenAiChatDouble:
                 raise TimeoutError(f"{self.connections} connections, {self.plan.open} requests")
             await asyncio.sleep(0.001)
 
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/v1/chat/completions", self._chat),
+            web.post("/v1/responses", self._responses),
+            web.get("/v1/models", self._models),
+        ]
+
     async def __aenter__(self) -> "OpenAiChatDouble":
         app = web.Application(client_max_size=1 << 24)
-        app.router.add_post("/v1/chat/completions", self._chat)
-        app.router.add_post("/v1/responses", self._responses)
-        app.router.add_get("/v1/models", self._models)
+        app.add_routes(self.routes())
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()

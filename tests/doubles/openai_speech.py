@@ -106,11 +106,22 @@ class OpenAiSpeechDouble:
         self._quiet = asyncio.Event()
         self._quiet.set()
 
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/v1/realtime", self._realtime),
+            web.post("/v1/audio/transcriptions", self._transcriptions),
+            web.post("/v1/audio/speech", self._speech),
+        ]
+
+    def hang_up(self) -> None:
+        """Ends all sessions."""
+        self._over.set()
+        for session in tuple(self._sessions):
+            session.drop()
+
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=26 << 20)
-        app.router.add_get("/v1/realtime", self._realtime)
-        app.router.add_post("/v1/audio/transcriptions", self._transcriptions)
-        app.router.add_post("/v1/audio/speech", self._speech)
+        app.add_routes(self.routes())
         self._runner = web.AppRunner(
             app, handler_cancellation=True, shutdown_timeout=1.0, access_log=None, keepalive_timeout=600
         )
@@ -122,9 +133,7 @@ class OpenAiSpeechDouble:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._over.set()
-        for session in tuple(self._sessions):
-            session.drop()
+        self.hang_up()
         await self._runner.cleanup()
 
     @property
