@@ -27,7 +27,7 @@ from bench.peers.venvs import CACHE, PEERS, Unavailable
 
 OURS: Final = "callbot"
 LADDERS: Final[Mapping[str, tuple[int, ...]]] = {
-    "callbot": (10, 50, 100, 200, 400, 600, 800, 1000),
+    "callbot": (10, 50, 100, 200, 400, 600, 800, 1000, 1200),
     "pipecat": (5, 10, 15, 20, 30, 50),
     "vocode": (10, 50, 100, 200, 300),
 }

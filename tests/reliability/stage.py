@@ -1,0 +1,236 @@
+"""A bot whose providers are doubles that can misbehave, a caller who rings it, and what reached the ear.
+
+The doubles hear with Moonshine and speak with hibari, so a call through them is a call. ``Stage.ring`` makes
+one; ``Told`` is what a test judges: the exchange's own measurements on the audio, the ear's audio transcribed
+again, and the bot's record.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import SecretStr
+
+from callbot.cli.local import Local, Rung, local, local_settings
+from callbot.exchange import ear
+from callbot.exchange.callers import ScriptedCaller
+from callbot.providers import mulaw
+from callbot.providers.inference import InferencePool
+from callbot.providers.stt.moonshine import MoonshineModel
+from callbot.providers.tts.hibari import HibariVoice
+from callbot.providers.tts.hibari_model import HibariModel
+from tests.doubles.deepgram import DeepgramDouble
+from tests.doubles.elevenlabs import ElevenLabsDouble
+from tests.doubles.openai import OpenAiDouble
+from tests.doubles.openai_chat import OpenAiChatDouble
+from tests.doubles.openai_chat_wire import Answer
+from tests.doubles.openai_speech import OpenAiSpeechDouble
+from tests.doubles.plan import Plan
+
+COMPANY: Final = Path(__file__).parent / "company"
+FIXTURES: Final = Path(__file__).parents[2] / "fixtures" / "audio"
+ANSWER: Final = "Your order has been shipped, and it will arrive on Thursday."
+KEYS: Final = {
+    "openai": "openai-test-key-7f3a",
+    "elevenlabs": "eleven-test-key-91bc",
+    "deepgram": "dg-test-key-44de",
+}
+
+Think = Callable[[dict[str, Any]], Answer]
+
+
+class Engines:
+    """The local models, loaded once, as the doubles' ears and mouth."""
+
+    def __init__(self) -> None:
+        self.pool = InferencePool(2)
+        self.moonshine = MoonshineModel.load()
+        self._hibari = HibariModel.load()
+
+    def hear(self, audio: bytes) -> str:
+        """Blocking. Mu-law to text."""
+        return self.moonshine.transcribe(mulaw.decode(audio, rate=16_000)) if len(audio) > 1_600 else ""
+
+    def speak(self, text: str) -> bytes:
+        """Blocking. Text to mu-law."""
+
+        async def render() -> bytes:
+            voice = HibariVoice("hibari", self._hibari, self.pool)
+            return b"".join([speech.audio async for speech in voice.speak(text)])
+
+        return asyncio.run(render())
+
+    def close(self) -> None:
+        self.pool.close()
+
+
+def think(request: dict[str, Any]) -> Answer:
+    """The same to everybody."""
+    return Answer(ANSWER)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A finished call. Times are ms since its media stream began."""
+
+    rung: Rung
+    engines: Engines
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        return self.rung.record
+
+    @property
+    def failures(self) -> list[tuple[str, str, str]]:
+        """Port, provider and trouble of each failure, in their order."""
+        return [(each["port"], each["provider"], each["trouble"]) for each in self.record["failures"]]
+
+    @property
+    def said(self) -> str:
+        """What the record says that the caller heard of the agents."""
+        return " ".join(turn["heard"] or "" for turn in self.record["turns"] if turn["who"] == "agent")
+
+    @property
+    def caller(self) -> list[str]:
+        """The caller's turns, as understood."""
+        return [turn["text"] for turn in self.record["turns"] if turn["who"] == "caller"]
+
+    def heard(self, start_ms: int = 0, end_ms: int | None = None) -> str:
+        """What reached the caller's ear, transcribed again."""
+        audio = self.rung.result.heard[start_ms * 8 : None if end_ms is None else end_ms * 8]
+        texts = []
+        for segment in _stretches(audio):
+            texts.append(self.engines.hear(segment))
+        return " ".join(texts)
+
+    @property
+    def responses_ms(self) -> list[int]:
+        """From the end of each of the caller's utterances to the first sound at the ear."""
+        return [response.after_ms for response in self.rung.result.responses]
+
+    @property
+    def longest_silence_ms(self) -> int:
+        """While the caller waited for us."""
+        return self.rung.result.hearing.longest_silence_ms
+
+
+def _stretches(audio: bytes) -> list[bytes]:
+    """At most 20 s each, cut in silence: more than that a recogniser does not take at once."""
+    found: list[bytes] = []
+    start = end = 0
+    for segment in ear.speech(audio):
+        if segment.end_ms - start > 20_000 and end > start:
+            found.append(audio[start * 8 : (end + 100) * 8])
+            start = segment.start_ms - 100
+        end = segment.end_ms
+        start = max(0, start)
+    if end > start:
+        found.append(audio[start * 8 : (end + 100) * 8])
+    return found
+
+
+@dataclass(slots=True)
+class Stage:
+    """``deepgram``, ``openai`` (``.speech`` and ``.chat``) and ``elevenlabs`` have a ``plan`` each: what goes
+    wrong with their next requests."""
+
+    bot: Local
+    engines: Engines
+    deepgram: DeepgramDouble
+    openai: OpenAiDouble
+    elevenlabs: ElevenLabsDouble
+    folder: Path
+    _calls: int = 0
+
+    async def ring(self, *steps: Mapping[str, Any] | str, within: float = 90.0) -> Told:
+        """One call by a caller who does this (as in ``tests/calls``); ``play`` names a fixture's utterance
+        as ``"support_bill 1"``."""
+        self._calls += 1
+        path = self.folder / f"call-{self._calls}.yaml"
+        script = {
+            "name": f"call {self._calls}",
+            "to": "+15550100",
+            "from": "+15550142",
+            "steps": [_with_clips(step) for step in steps],
+        }
+        path.write_text(yaml.safe_dump(script), encoding="utf-8")
+        async with asyncio.timeout(within):
+            rung = await self.bot.ring(ScriptedCaller(path), from_number="+15550142", to_number="+15550100")
+        return Told(rung, self.engines)
+
+
+def _with_clips(step: Mapping[str, Any] | str) -> Any:
+    if isinstance(step, str):
+        return step
+    return {name: _clip(value) if name == "play" else _inner(value) for name, value in step.items()}
+
+
+def _inner(value: Any) -> Any:
+    if isinstance(value, Mapping) and "play" in value:
+        return {**value, "play": _clip(value["play"])}
+    return value
+
+
+def _clip(name: Any) -> Any:
+    if not isinstance(name, str) or name.endswith(".wav"):
+        return name
+    recording, _, utterance = name.partition(" ")
+    return {"file": str(FIXTURES / f"{recording}.wav"), "utterance": int(utterance)}
+
+
+@asynccontextmanager
+async def stage(
+    engines: Engines,
+    folder: Path,
+    *,
+    stt: str = "deepgram,openai,moonshine",
+    llm: str = "openai:gpt-5.4-mini,openai:gpt-4.1-mini",
+    tts: str = "elevenlabs,openai",
+    think: Think = think,
+    settings: Mapping[str, Any] | None = None,
+    company: Path = COMPANY,
+) -> AsyncIterator[Stage]:
+    """Everything up, and the bot listening."""
+    speaking: Mapping[str, Any] = {"hear": engines.hear, "speak": engines.speak}
+    deepgram = DeepgramDouble(Plan(), **speaking, key=KEYS["deepgram"])
+    openai = OpenAiDouble(
+        OpenAiSpeechDouble(Plan(), **speaking, key=KEYS["openai"]),
+        OpenAiChatDouble(Plan(), think=think, key=KEYS["openai"], first_token=0.1, between_tokens=0.005),
+    )
+    elevenlabs = ElevenLabsDouble(Plan(), **speaking, key=KEYS["elevenlabs"])
+    async with AsyncExitStack() as leaving:
+        for double in (deepgram, openai, elevenlabs):
+            await leaving.enter_async_context(double)  # type: ignore[arg-type]
+        given = local_settings(folder).model_copy(
+            update={
+                "stt": stt,
+                "llm": llm,
+                "tts": tts,
+                "company": company,
+                "openai_api_key": _secret(KEYS["openai"]),
+                "openai_base_url": openai.url,
+                "elevenlabs_api_key": _secret(KEYS["elevenlabs"]),
+                "elevenlabs_base_url": elevenlabs.url,
+                "deepgram_api_key": _secret(KEYS["deepgram"]),
+                "deepgram_base_url": deepgram.url,
+                **(settings or {}),
+            }
+        )
+        bot = await leaving.enter_async_context(local(given))
+        yield Stage(bot, engines, deepgram, openai, elevenlabs, folder)
+
+
+def _secret(key: str) -> Any:
+    return SecretStr(key)
+
+
+def steps(*utterances: str) -> Sequence[Mapping[str, Any] | str]:
+    """A caller who listens to the greeting, says these, hears each answer out, and hangs up."""
+    found: list[Mapping[str, Any] | str] = [{"wait": "bot_stopped"}]
+    for utterance in utterances:
+        found += [{"play": utterance}, {"wait": "bot_stopped"}]
+    return [*found, "hang_up"]
