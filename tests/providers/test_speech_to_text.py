@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from callbot.errors import Trouble
+from callbot.providers.breaker import Breakers, Limits
 from callbot.providers.ports import SpeechToText, Transcribed
-from callbot.providers.registry import Models, hearing
+from callbot.providers.registry import Hearing, Models, hearing
+from callbot.providers.stt.fallback import FallbackHearing
 from tests.providers.conftest import Say
+from tests.providers.misbehaving import Bad, ScriptedHearing, Told, trouble
 
 SAID = "I have a question about my bill."
 ADAPTERS = {
@@ -20,12 +24,31 @@ ADAPTERS = {
     "detecting": "moonshine+whisper",
 }
 
+FALLBACKS = {
+    "fallback": [],
+    "fallback to the second": [Bad(refuse=trouble(Trouble.UNAVAILABLE))],
+    "fallback in mid-utterance": [Bad(fail_after=0.5, partials=False)],
+}
+"""How the recogniser before the good one fails."""
+
 pytestmark = pytest.mark.models
 Open = Callable[[], SpeechToText]
 
 
-@pytest.fixture(params=ADAPTERS)
+def fallback(bads: list[Bad], models: Models) -> Hearing:
+    broken = {"broken": ScriptedHearing(bads)} if bads else {}
+    return FallbackHearing(
+        {**broken, "fake": hearing(ADAPTERS["fake"], models)},
+        breakers=Breakers(Limits(failures=1000)),
+        report=Told(),
+    )
+
+
+@pytest.fixture(params=[*ADAPTERS, *FALLBACKS])
 def ears(request: pytest.FixtureRequest, models: Models) -> Open:
+    if request.param in FALLBACKS:
+        chain = fallback(FALLBACKS[request.param], models)
+        return lambda: chain.for_call(["en"])
     languages = ["en", "es"] if request.param == "detecting" else ["en"]
     heard = hearing(ADAPTERS[request.param], models)
     return lambda: heard.for_call(languages)

@@ -8,14 +8,25 @@ import numpy as np
 import pytest
 
 from callbot.providers import mulaw
+from callbot.providers.breaker import Breakers, Limits
 from callbot.providers.inference import InferencePool
 from callbot.providers.ports import Speech, TextToSpeech
 from callbot.providers.registry import Models, voice
 from callbot.providers.stt.moonshine import MoonshineModel
 from callbot.providers.tts.cached import CachedVoice
 from callbot.providers.tts.fake import FakeVoice
+from callbot.providers.tts.fallback import FallbackVoice
 from callbot.providers.tts.hibari import CHARACTERS
 from callbot.providers.tts.hibari_model import HibariModel
+from tests.providers.misbehaving import CUT, ScriptedVoice, Told
+
+FALLBACKS = {
+    "fallback": [],
+    "fallback to the second": [[CUT]],
+    "fallback in mid-sentence": [[7, CUT]],
+    "fallback from silence": [[Speech("", b"\xff" * 9000)]],
+}
+"""How the voice before the good one fails."""
 
 pytestmark = pytest.mark.models
 
@@ -25,7 +36,9 @@ TEXT = (
 )
 
 
-@pytest.fixture(params=[*CHARACTERS, "espeak:es", "espeak:en-us", "fake", "cached", "cached again"])
+@pytest.fixture(
+    params=[*CHARACTERS, "espeak:es", "espeak:en-us", "fake", "cached", "cached again", *FALLBACKS]
+)
 async def speaker(
     request: pytest.FixtureRequest, models: Models, hibari: HibariModel, pool: InferencePool, tmp_path: Path
 ) -> AsyncIterator[TextToSpeech]:
@@ -34,6 +47,11 @@ async def speaker(
         if request.param == "cached again":
             await cached.warm([TEXT, "Hello there."])
         yield cached
+        return
+    if request.param in FALLBACKS:
+        broken = [ScriptedVoice("broken", FALLBACKS[request.param])] if FALLBACKS[request.param] else []
+        breakers = Breakers(Limits(failures=1000))
+        yield FallbackVoice([*broken, FakeVoice()], breakers=breakers, report=Told())
         return
     own = Models(pool, cache=tmp_path)  # its espeak process belongs to this test's loop
     own.once("hibari", lambda: hibari)
