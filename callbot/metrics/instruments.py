@@ -1,6 +1,7 @@
 """What is measured: every number on ``/metrics``, by name. ``docs/metrics.md`` has the arithmetic of each.
 
-Labels come from closed lists of ours, so the number of series is fixed and no caller's data is in them.
+Labels come from closed lists of ours, and providers' names from the settings: the number of series is
+fixed, and no caller's data is in them.
 """
 
 from collections.abc import Iterable
@@ -10,6 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from callbot.call import Disposition
 from callbot.conversation.effects import Phrase
+from callbot.errors import Trouble
+from callbot.providers.accounting import Port, Unit
 
 BAD_MESSAGES: Final = ("binary", "oversize", "json", "base64", "shape")
 """``BadMessage.kind`` of a media stream."""
@@ -17,6 +20,11 @@ REFUSALS: Final = ("dial", "callback", "busy", "sorry", "closed")
 """What calls that were not let in were answered with."""
 QUEUES: Final = ("recorder", "detection", "inference")
 PARTS: Final = ("endpointing", "brain", "voice")
+UNITS: Final = {
+    Port.STT: (Unit.SECONDS_HEARD,),
+    Port.LLM: (Unit.TOKENS_READ, Unit.TOKENS_CACHED, Unit.TOKENS_WRITTEN),
+    Port.TTS: (Unit.CHARACTERS_SPOKEN,),
+}
 
 RESPONSE: Final = (
     *(0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 1.0),
@@ -44,6 +52,7 @@ class Metrics:
         self._calls()
         self._conversation()
         self._media()
+        self._providers()
         self._process()
 
     def _calls(self) -> None:
@@ -157,6 +166,43 @@ class Metrics:
             "How late the event loop wakes up, looked at ten times a second.",
             LAG,
         )
+
+    def _providers(self) -> None:
+        self.provider_failures = Counter(
+            "callbot_provider_failures_total",
+            "Requests to a provider that failed, by what was the trouble.",
+            ("port", "provider", "trouble"),
+            registry=self.registry,
+        )
+        self.provider_switches = Counter(
+            "callbot_provider_switches_total",
+            "Requests that another provider went on with, by the one that failed.",
+            ("port", "provider"),
+            registry=self.registry,
+        )
+        self.provider_breaker_open = Gauge(
+            "callbot_provider_breaker_open",
+            "Processes that leave a provider alone, but for a trial now and then.",
+            ("port", "provider"),
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self.provider_units = Counter(
+            "callbot_provider_units_total",
+            "What providers were used for, in the units that they charge for.",
+            ("port", "provider", "unit"),
+            registry=self.registry,
+        )
+
+    def expect(self, port: Port, providers: Iterable[str]) -> None:
+        """These may be asked, named as in settings: their numbers are on the page from now on, at 0."""
+        for provider in providers:
+            for trouble in Trouble:
+                self.provider_failures.labels(port, provider, trouble)
+            for unit in UNITS[port]:
+                self.provider_units.labels(port, provider, unit)
+            self.provider_switches.labels(port, provider)
+            self.provider_breaker_open.labels(port, provider)
 
     def _process(self) -> None:
         self.queue = self._gauge("callbot_queue_depth", "What waits, by where.", queue=QUEUES)

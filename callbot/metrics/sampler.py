@@ -19,6 +19,8 @@ from callbot.detection import Detection
 from callbot.media_stream.pace import Pace, Tally
 from callbot.metrics.calls import CallMeter
 from callbot.metrics.instruments import Metrics
+from callbot.metrics.providers import ProviderMeter
+from callbot.providers.breaker import Breakers
 from callbot.providers.inference import InferencePool
 from callbot.store.recorder import Recorder
 
@@ -52,6 +54,7 @@ class Sources:
     seats: Callable[[], int]
     full: Callable[[], bool]
     draining: Callable[[], bool]
+    breakers: Breakers | None = None
 
 
 class Sampler:
@@ -63,6 +66,7 @@ class Sampler:
         self._sources = sources
         self._carried: dict[Counter, float] = {}
         self._process = ProcessCollector(registry=None)
+        self._providers = ProviderMeter(metrics)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -110,6 +114,8 @@ class Sampler:
         for kind, messages in sources.bad_messages.items():
             self._carry(messages, metrics.bad_messages.labels(kind))
         self._records()
+        if sources.breakers is not None:
+            self._providers.stand(sources.breakers.standings(asyncio.get_running_loop().time()))
         metrics.queue.labels("detection").set(sources.detection.waiting)
         metrics.queue.labels("inference").set(sources.inference.waiting)
         metrics.inference_running.set(sources.inference.running)

@@ -11,7 +11,8 @@ import yaml
 
 from callbot.carriers.twilio import webhooks
 from callbot.media_stream import messages
-from callbot.metrics.instruments import BAD_MESSAGES, REFUSALS, Metrics
+from callbot.metrics.instruments import BAD_MESSAGES, REFUSALS, UNITS, Metrics
+from callbot.providers.accounting import Port, Unit
 from callbot.routing import intake
 from tests.metrics.page import Page
 
@@ -23,7 +24,10 @@ RULES: list[dict[str, Any]] = [
     for group in yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())["groups"]
     for rule in group["rules"]
 ]
-PAGE = Page.of(Metrics())
+METRICS = Metrics()
+for port in Port:
+    METRICS.expect(port, ["some:provider"])
+PAGE = Page.of(METRICS)
 SAMPLES = {name for name, _ in PAGE.samples}
 EXPRESSIONS = [
     *((panel["title"], target["expr"]) for panel in PANELS for target in panel.get("targets", ())),
@@ -119,6 +123,7 @@ def test_the_rows_are_those_an_operator_looks_for():
         "Response",
         "Barge-in",
         "Media path",
+        "Providers",
         "Queues and memory",
     ]
 
@@ -150,19 +155,23 @@ def test_alerts_have_names_of_their_own():
 
 def test_the_docs_explain_every_number_and_no_other():
     rows = re.findall(
-        r"^\| `(callbot_\w+)(?:\{(\w+)\})?` \| (\w+) \|", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE
+        r"^\| `(callbot_\w+)(?:\{([\w,]+)\})?` \| (\w+) \|",
+        (ROOT / "docs/metrics.md").read_text(),
+        re.MULTILINE,
     )
-    explained = {(name.removesuffix("_total"), label, kind) for name, label, kind in rows}
+    explained = {(name.removesuffix("_total"), labels, kind) for name, labels, kind in rows}
     assert len(explained) == len(rows)
     assert explained == {
-        (family.name, next(iter(set(family.samples[0].labels) - {"le"}), ""), family.type)
+        (family.name, ",".join(sorted(set(family.samples[0].labels) - {"le"})), family.type)
         for family in PAGE.families.values()
     }
 
 
 def test_every_value_of_a_label_is_in_the_docs():
     text = (ROOT / "docs/metrics.md").read_text()
-    values = {value for _, labels in PAGE.samples for label, value in labels if label != "le"}
+    values = {
+        value for _, labels in PAGE.samples for label, value in labels if label not in ("le", "provider")
+    }
     assert {value for value in values if f"`{value}`" not in text} == set()
 
 
@@ -172,6 +181,10 @@ def test_every_value_of_a_label_is_in_the_docs():
 def test_the_kinds_of_bad_messages_are_those_of_the_decoder():
     raised = re.findall(r"BadMessage\(([^,]*),", Path(messages.__file__).read_text())
     assert set(BAD_MESSAGES) == {kind for given in raised for kind in re.findall(r'"(\w+)"', given)}
+
+
+def test_every_unit_belongs_to_one_port():
+    assert sorted(unit for units in UNITS.values() for unit in units) == sorted(Unit)
 
 
 def test_the_answers_to_refused_calls_are_the_ways_of_overflowing():

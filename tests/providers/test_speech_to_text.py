@@ -9,13 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from callbot.errors import Trouble
 from callbot.providers import mulaw
+from callbot.providers.breaker import Breakers, Limits
 from callbot.providers.ports import SpeechToText, Transcribed
-from callbot.providers.registry import Models, hearing
+from callbot.providers.registry import Hearing, Models, hearing
+from callbot.providers.stt.fallback import FallbackHearing
 from callbot.vendors import Account, Accounts
 from tests.doubles.openai_speech import OpenAiSpeechDouble
 from tests.doubles.plan import Plan
 from tests.providers.conftest import Say, tasks_of_ours
+from tests.providers.misbehaving import Bad, ScriptedHearing, Told, trouble
 
 SAID = "I have a question about my bill."
 ADAPTERS = {
@@ -28,6 +32,13 @@ ADAPTERS = {
 }
 WITHOUT_PARTIALS = {"openai-file"}
 
+FALLBACKS = {
+    "fallback": [],
+    "fallback to the second": [Bad(refuse=trouble(Trouble.UNAVAILABLE))],
+    "fallback in mid-utterance": [Bad(fail_after=0.5, partials=False)],
+}
+"""How the recogniser before the good one fails."""
+
 pytestmark = pytest.mark.models
 Open = Callable[[], SpeechToText]
 
@@ -36,8 +47,21 @@ def heard_by_a_vendor(audio: bytes) -> str:
     return SAID if np.abs(mulaw.decode(audio)).max() > 0.05 else ""
 
 
-@pytest.fixture(params=ADAPTERS)
+def fallback(bads: list[Bad], models: Models) -> Hearing:
+    broken = {"broken": ScriptedHearing(bads)} if bads else {}
+    return FallbackHearing(
+        {**broken, "fake": hearing(ADAPTERS["fake"], models)},
+        breakers=Breakers(Limits(failures=1000)),
+        report=Told(),
+    )
+
+
+@pytest.fixture(params=[*ADAPTERS, *FALLBACKS])
 async def ears(request: pytest.FixtureRequest, models: Models) -> AsyncIterator[Open]:
+    if request.param in FALLBACKS:
+        chain = fallback(FALLBACKS[request.param], models)
+        yield lambda: chain.for_call(["en"])
+        return
     languages = ["en", "es"] if request.param == "detecting" else ["en"]
     name = ADAPTERS[request.param]
     if not request.param.startswith("openai"):

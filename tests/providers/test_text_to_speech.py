@@ -8,18 +8,29 @@ import numpy as np
 import pytest
 
 from callbot.providers import mulaw
+from callbot.providers.breaker import Breakers, Limits
 from callbot.providers.inference import InferencePool
 from callbot.providers.ports import Speech, TextToSpeech
 from callbot.providers.registry import Models, voice
 from callbot.providers.stt.moonshine import MoonshineModel
 from callbot.providers.tts.cached import CachedVoice
 from callbot.providers.tts.fake import FakeVoice
+from callbot.providers.tts.fallback import FallbackVoice
 from callbot.providers.tts.hibari import CHARACTERS
 from callbot.providers.tts.hibari_model import HibariModel
 from callbot.vendors import Account, Accounts
 from tests.doubles.openai_speech import OpenAiSpeechDouble
 from tests.doubles.plan import Plan
 from tests.providers.conftest import tasks_of_ours
+from tests.providers.misbehaving import CUT, ScriptedVoice, Told
+
+FALLBACKS = {
+    "fallback": [],
+    "fallback to the second": [[CUT]],
+    "fallback in mid-sentence": [[7, CUT]],
+    "fallback from silence": [[Speech("", b"\xff" * 9000)]],
+}
+"""How the voice before the good one fails."""
 
 pytestmark = pytest.mark.models
 
@@ -32,7 +43,9 @@ TEXT = (
 WITHOUT_WORD_TIMES = {"openai"}
 
 
-@pytest.fixture(params=[*CHARACTERS, "espeak:es", "espeak:en-us", "fake", "cached", "cached again", "openai"])
+@pytest.fixture(
+    params=[*CHARACTERS, "espeak:es", "espeak:en-us", "fake", "cached", "cached again", "openai", *FALLBACKS]
+)
 async def speaker(
     request: pytest.FixtureRequest, models: Models, hibari: HibariModel, pool: InferencePool, tmp_path: Path
 ) -> AsyncIterator[TextToSpeech]:
@@ -41,6 +54,11 @@ async def speaker(
         if request.param == "cached again":
             await cached.warm([TEXT, "Hello there."])
         yield cached
+        return
+    if request.param in FALLBACKS:
+        broken = [ScriptedVoice("broken", FALLBACKS[request.param])] if FALLBACKS[request.param] else []
+        breakers = Breakers(Limits(failures=1000))
+        yield FallbackVoice([*broken, FakeVoice()], breakers=breakers, report=Told())
         return
     async with OpenAiSpeechDouble(Plan(), speak=tone) as double:
         accounts = Accounts({"openai": Account("openai", double.url, double.key)})

@@ -1,0 +1,203 @@
+"""A language model made of models: when one fails, the next answers, or finishes the answer."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Final
+
+from callbot.errors import ProviderError, Trouble
+from callbot.providers.accounting import Port, Report, Unit, Used
+from callbot.providers.breaker import Breakers
+from callbot.providers.chain import Attempts, Chain
+from callbot.providers.deadlines import LLM, Deadlines, in_time
+from callbot.providers.llm.continuing import Continuation, WholeWords
+from callbot.providers.ports import (
+    Ending,
+    Finished,
+    LanguageModel,
+    Message,
+    Piece,
+    Prompt,
+    Role,
+    TokenUsage,
+    ToolCall,
+    Words,
+)
+
+GO_ON: Final = (
+    "Your answer broke off there, and the caller has heard it so far. Go on with the very next word, as if "
+    "nothing had happened; repeat none of it."
+)
+CHARACTERS_A_TOKEN: Final = 4
+
+
+class FallbackModel:
+    """A ``LanguageModel`` that holds some, the preferred one first.
+
+    Made for each call, which is told by ``report``; ``breakers`` are the process's.
+
+    Words come whole: half a word is held back until its end comes, so that what breaks off can be gone on
+    with. A tool call that was given out is never given out again: what breaks after one is finished as it is,
+    for the asker goes on with the call's result anyway. ``TOO_LONG`` is raised, for it is the asker who can
+    make the prompt shorter.
+
+    ``Used`` is what the vendor told. When it told nothing, because the stream was cut, the caller
+    interrupted, the first token never came or the server does not count, it is an estimate by the length of
+    the text, four characters a token, with nothing in the vendor's cache.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[LanguageModel],
+        *,
+        breakers: Breakers,
+        report: Report,
+        deadlines: Deadlines = LLM,
+    ) -> None:
+        self.name = models[0].name
+        self._deadlines = deadlines
+        self._report = report
+        self._chain: Chain[LanguageModel] = Chain(
+            Port.LLM, {model.name: model for model in models}, breakers=breakers, report=report
+        )
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
+        clock = asyncio.get_running_loop().time
+        attempts = Attempts(self._chain, clock())
+        answer = _Answer(prompt)
+        while True:
+            try:
+                async with aclosing(self._ask(attempts, answer)) as pieces:
+                    async for piece in pieces:
+                        attempts.goes_on(clock())
+                        yield piece
+                return
+            except ProviderError as error:
+                if error.trouble is Trouble.TOO_LONG:
+                    raise
+                if not attempts.failed(error, clock(), over=answer.called) and not answer.called:
+                    raise
+            if answer.called:
+                yield Finished(Ending.TOOL_CALLS)
+                return
+            answer.begin_again()
+
+    async def _ask(self, attempts: Attempts[LanguageModel], answer: "_Answer") -> AsyncGenerator[Piece]:
+        prompt = answer.prompt()
+        bill = _Bill(prompt)
+        try:
+            asked = attempts.provider.stream(prompt)
+            in_turn = in_time(asked, self._deadlines, provider=attempts.name)
+            async with aclosing(in_turn) as pieces:
+                async for piece in pieces:
+                    bill.note(piece)
+                    for due in answer.take(piece):
+                        yield due
+                    if isinstance(piece, Finished):
+                        break
+                else:
+                    raise _failure(attempts.name, Trouble.CUT, "the stream has no end")
+            if answer.nothing:
+                raise _failure(attempts.name, Trouble.EMPTY, "no word and no call")
+        except ProviderError as error:
+            bill.charged |= error.trouble is Trouble.SLOW
+            raise
+        finally:
+            for unit, tokens in bill.units():
+                self._report(Used(Port.LLM, attempts.name, unit, tokens))
+        attempts.answered()
+        yield piece
+
+
+def _failure(provider: str, trouble: Trouble, what: str) -> ProviderError:
+    return ProviderError(f"{provider}: {what}", retryable=True, trouble=trouble, provider=provider)
+
+
+class _Answer:
+    """What was given out until now, whichever model it came from."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self._prompt = prompt
+        self._said = ""
+        self._whole = WholeWords()
+        self._continuation = Continuation("")
+        self.called = False
+
+    @property
+    def nothing(self) -> bool:
+        return not self.called and not self._said.strip()
+
+    def prompt(self) -> Prompt:
+        """What to ask, so that what was said is gone on with."""
+        if self.nothing:
+            return self._prompt
+        broken_off = (Message(Role.AGENT, self._said.strip()), Message(Role.NOTE, GO_ON))
+        return replace(self._prompt, messages=(*self._prompt.messages, *broken_off))
+
+    def begin_again(self) -> None:
+        """Another model is asked. The half word that is held back is dropped: it says it whole."""
+        self._whole = WholeWords()
+        self._continuation = Continuation(self._said)
+
+    def take(self, piece: Piece) -> list[Piece]:
+        """What may be given out now; ``Finished`` is not among it."""
+        if isinstance(piece, Words):
+            return self._words(self._continuation.feed(self._whole.feed(piece.text)))
+        rest = self._continuation.feed(self._whole.finish()) + self._continuation.finish()
+        due = self._words(rest)
+        if isinstance(piece, ToolCall):
+            self.called = True
+            due.append(piece)
+        return due
+
+    def _words(self, text: str) -> list[Piece]:
+        if self._said[-1:].isspace():
+            text = text.lstrip(" ")
+        self._said += text
+        return [Words(text)] if text else []
+
+
+class _Bill:
+    """What one request to one model costs."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self._prompt = prompt
+        self._written = 0
+        self._usage: TokenUsage | None = None
+        self.charged = False
+
+    def note(self, piece: Piece) -> None:
+        self.charged = True
+        match piece:
+            case Words(text):
+                self._written += len(text)
+            case ToolCall(name=name, arguments=arguments):
+                self._written += len(name) + len(arguments)
+            case Finished(usage=usage):
+                self._usage = usage
+
+    def units(self) -> list[tuple[Unit, float]]:
+        """Nothing for a request that was refused."""
+        if not self.charged:
+            return []
+        usage = self._usage or TokenUsage(
+            _length(self._prompt) // CHARACTERS_A_TOKEN, 0, -(-self._written // CHARACTERS_A_TOKEN)
+        )
+        units = [
+            (Unit.TOKENS_READ, usage.read - usage.cached),
+            (Unit.TOKENS_CACHED, usage.cached),
+            (Unit.TOKENS_WRITTEN, usage.written),
+        ]
+        return [(unit, float(tokens)) for unit, tokens in units if tokens]
+
+
+def _length(prompt: Prompt) -> int:
+    """In characters."""
+    length = len(prompt.instructions)
+    for tool in prompt.tools:
+        length += len(tool.name) + len(tool.description) + len(json.dumps(tool.parameters, default=dict))
+    for message in prompt.messages:
+        length += len(message.text) + sum(len(call.name) + len(call.arguments) for call in message.calls)
+    return length

@@ -1,0 +1,380 @@
+"""Ears made of ears: when a recogniser fails, the next hears the utterance from its beginning.
+
+A recogniser has failed when it says so, when it is deaf (there is speech and no text), and when a final does
+not come. Then what was said is not lost: it is kept, and sent again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import structlog
+
+from callbot.errors import ProviderError, Trouble
+from callbot.providers.accounting import Port, Report, Unit, Used
+from callbot.providers.breaker import Breakers
+from callbot.providers.chain import Attempts, Chain
+from callbot.providers.deadlines import STT, EarDeadlines
+from callbot.providers.ports import SpeechToText, Transcribed
+from callbot.providers.registry import Hearing
+from callbot.providers.stt.keeping import KeptUtterance
+
+log = structlog.get_logger(__name__)
+
+REMEMBERED: Final = 4
+"""Utterances: the present one, those whose final is awaited, and those that a final may come of twice."""
+PROVEN_AFTER: Final = 5.0
+"""Seconds. A connection that lasted so long and is cut while nobody speaks was cut for being idle."""
+CLOCK_STEP: Final = 0.002
+
+Open = Callable[[], SpeechToText]
+
+
+class FallbackHearing:
+    """A ``Hearing`` that holds some, by name as in settings, the preferred one first.
+
+    Made for each call, which is told by ``report``; ``breakers`` are the process's. ``only_finals`` names
+    those that tell nothing before they are flushed, which are not deaf for that.
+    """
+
+    def __init__(
+        self,
+        hearings: Mapping[str, Hearing],
+        *,
+        breakers: Breakers,
+        report: Report,
+        deadlines: EarDeadlines = STT,
+        only_finals: Collection[str] = (),
+    ) -> None:
+        self._hearings = hearings
+        self._breakers = breakers
+        self._report = report
+        self._deadlines = deadlines
+        self._only_finals = only_finals
+
+    def for_call(self, languages: Sequence[str]) -> SpeechToText:
+        links: dict[str, Open] = {
+            name: partial(hearing.for_call, languages) for name, hearing in self._hearings.items()
+        }
+        chain = Chain(Port.STT, links, breakers=self._breakers, report=self._report)
+        return FallbackEars(chain, deadlines=self._deadlines, only_finals=self._only_finals)
+
+
+@dataclass(slots=True)
+class _Recogniser:
+    """The one that is open."""
+
+    name: str
+    ears: SpeechToText
+    since: float
+    listening: asyncio.Task[None] | None = None
+    unpaid: int = 0
+    """Bytes that it was given and that no ``Used`` was told of."""
+    heard: bool = False
+    """It has told something."""
+
+
+class FallbackEars:
+    """Hears one call. On the event loop's thread.
+
+    The first recogniser is opened at once, others when they are needed. An utterance begins with the
+    recogniser that is open, unless one that is preferred to it is well again. A cut is answered by connecting
+    to the same recogniser again, once in an utterance, anything else by the next.
+
+    When all have failed, ``events`` raises, after what is known of the utterance was told as a final. It may
+    be called again then: the next utterance is tried with whoever may be asked.
+    """
+
+    def __init__(
+        self, chain: Chain[Open], *, deadlines: EarDeadlines = STT, only_finals: Collection[str] = ()
+    ) -> None:
+        self._chain = chain
+        self._deadlines = deadlines
+        self._only_finals = only_finals
+        self._loop = asyncio.get_running_loop()
+        self._told: asyncio.Queue[Transcribed | ProviderError | None] = asyncio.Queue()
+        self._utterances: dict[int, KeptUtterance] = {}
+        self._now: KeptUtterance | None = None
+        self._recogniser: _Recogniser | None = None
+        self._attempts: Attempts[Open] | None = None
+        self._given_up = False
+        self._suspects: list[tuple[str, ProviderError]] = []
+        """Who heard nothing in this utterance: to blame, should another hear something."""
+        self._closing: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._begin_attempts()
+        if self._attempts is not None:
+            self._open()
+
+    # --- the port --------------------------------------------------------------------------------
+
+    def start(self, utterance: int) -> None:
+        if self._closed:
+            return
+        self._remember(KeptUtterance(utterance))
+        self._suspects.clear()
+        self._given_up = False
+        before = self._recogniser
+        if not self._begin_attempts():
+            return
+        if before is not None and self._attempts is not None and before.name == self._attempts.name:
+            before.ears.start(utterance)
+        else:
+            self._retire()
+            self._open()
+
+    def send(self, audio: bytes) -> None:
+        now = self._now
+        if self._closed or now is None or self._given_up:
+            return
+        now.feed(audio)
+        if self._attempts is not None:
+            self._attempts.goes_on(self._loop.time())
+        if self._recogniser is None:
+            self._open()
+        else:
+            self._recogniser.ears.send(audio)
+            self._recogniser.unpaid += len(audio)
+        self._look_for_deafness(now)
+
+    def flush(self) -> None:
+        now = self._now
+        if self._closed or now is None or self._given_up:
+            return
+        if self._attempts is not None:
+            self._attempts.goes_on(self._loop.time())
+        now.flushed(self._loop.time() + self._deadlines.final)
+        if self._recogniser is None:
+            self._open()
+        else:
+            self._recogniser.ears.flush()
+        self._set_timer()
+
+    async def events(self) -> AsyncIterator[Transcribed]:
+        while not self._closed:
+            event = await self._told.get()
+            if isinstance(event, ProviderError):
+                raise event
+            if event is not None:
+                yield event
+
+    async def aclose(self) -> None:
+        self._closed = True
+        self._told.put_nowait(None)  # wakes who waits
+        if self._timer is not None:
+            self._timer.cancel()
+        self._retire()
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+    # --- recognisers come and go -----------------------------------------------------------------
+
+    def _begin_attempts(self) -> bool:
+        """Who hears the next utterance; False when nobody may be asked."""
+        at = self._recogniser.name if self._recogniser else None
+        try:
+            self._attempts = Attempts(self._chain, self._loop.time(), at=at)
+        except ProviderError as error:
+            self._attempts = None
+            if self._now is not None:
+                self._give_up(error)
+        return self._attempts is not None
+
+    def _open(self) -> None:
+        """The one whose turn it is, and lets it catch up."""
+        attempts, now = self._attempts, self._loop.time()
+        if attempts is None:
+            return
+        try:
+            ears = attempts.provider()
+        except ProviderError as error:
+            self._go_on(error)
+            return
+        recogniser = self._recogniser = _Recogniser(attempts.name, ears, now)
+        for utterance in self._utterances.values():
+            if utterance.owed or utterance is self._now:
+                sent = utterance.replay(ears)
+                recogniser.unpaid += sent
+                if utterance.owed:
+                    utterance.due = now + self._deadlines.final + self._deadlines.catching_up * sent / 8000
+        recogniser.listening = self._loop.create_task(
+            self._listen(recogniser), name=f"ears {recogniser.name}: listening"
+        )
+        self._set_timer()
+
+    def _retire(self) -> None:
+        """Nothing more is taken from the one that is open; its goodbye keeps nobody waiting."""
+        recogniser, self._recogniser = self._recogniser, None
+        if recogniser is not None:
+            self._settle(recogniser)
+            closing = self._loop.create_task(_close(recogniser), name=f"ears {recogniser.name}: closing")
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    async def _listen(self, recogniser: _Recogniser) -> None:
+        name = recogniser.name
+        try:
+            async for event in recogniser.ears.events():
+                if recogniser is self._recogniser:
+                    self._take(recogniser, event)
+            error = _failure(name, Trouble.CUT, "it stopped listening")
+        except ProviderError as failure:
+            error = failure
+        except Exception as failure:
+            log.exception("an adapter broke", provider=name)
+            error = ProviderError(f"{name}: {type(failure).__name__}", retryable=False, provider=name)
+        if recogniser is self._recogniser:
+            self._broke(recogniser, error)
+
+    def _broke(self, recogniser: _Recogniser, error: ProviderError) -> None:
+        lasted = self._loop.time() - recogniser.since
+        proven = recogniser.heard or lasted > PROVEN_AFTER
+        idle = not any(utterance.open for utterance in self._utterances.values())
+        if idle and proven and error.trouble is Trouble.CUT and self._attempts is not None:
+            self._retire()  # it is opened again when there is something to hear
+            self._attempts.tell(error, recogniser.name)
+        else:
+            self._go_on(error)
+
+    def _go_on(self, error: ProviderError) -> None:
+        """With the next recogniser, as the present one has failed."""
+        self._retire()
+        attempts, now = self._attempts, self._loop.time()
+        if attempts is None:
+            return
+        deaf, cut = error.trouble is Trouble.DEAF, error.trouble is Trouble.CUT
+        if deaf:
+            self._suspects.append((attempts.name, error))
+        if attempts.failed(error, now, same_first=cut, blame=not deaf):
+            self._open()
+        else:
+            self._give_up(error)
+
+    def _give_up(self, error: ProviderError) -> None:
+        for utterance in self._utterances.values():
+            if utterance.owed:
+                self._force(utterance)
+        self._given_up = True
+        self._told.put_nowait(error)
+
+    # --- what they tell --------------------------------------------------------------------------
+
+    def _take(self, recogniser: _Recogniser, event: Transcribed) -> None:
+        recogniser.heard = True
+        utterance = self._utterances.get(event.utterance)
+        if utterance is None:  # long past
+            if event.final:
+                self._told.put_nowait(event)
+            return
+        text = event.text.strip()
+        if event.final and not text and utterance.speech >= self._deadlines.deaf:
+            error = _failure(recogniser.name, Trouble.DEAF, "nothing was heard in what is speech")
+            if self._can_go_on(error, utterance):
+                self._go_on(error)
+                return
+        if text and self._attempts is not None:
+            self._blame_suspects(recogniser.name)
+            if event.final:
+                self._attempts.answered()
+        if utterance.told(event):
+            self._told.put_nowait(event)
+        if event.final:
+            self._settle(recogniser)
+            self._set_timer()
+
+    def _blame_suspects(self, hearing: str) -> None:
+        """There was something to hear, for another hears it."""
+        for name, error in self._suspects:
+            if name != hearing and self._attempts is not None:
+                self._attempts.blame(name, error, self._loop.time())
+        self._suspects.clear()
+
+    def _look_for_deafness(self, now: KeptUtterance) -> None:
+        recogniser = self._recogniser
+        if recogniser is None or recogniser.name in self._only_finals or now.excused:
+            return
+        if now.unanswered >= self._deadlines.deaf:
+            trouble = Trouble.STALLED if now.text else Trouble.DEAF
+            error = _failure(recogniser.name, trouble, f"{now.unanswered:.1f} s of speech and no text")
+            if self._can_go_on(error, now):
+                self._go_on(error)
+
+    def _can_go_on(self, error: ProviderError, utterance: KeptUtterance) -> bool:
+        """Else the recogniser is kept, and in this utterance no more suspected: it may be only noise."""
+        attempts = self._attempts
+        if attempts is None or utterance.excused:
+            return False
+        if not attempts.can_go_on(error, self._loop.time()):
+            attempts.tell(error, attempts.name)
+            utterance.excused = True
+        return not utterance.excused
+
+    # --- finals that do not come -----------------------------------------------------------------
+
+    def _set_timer(self) -> None:
+        due = [u.due for u in self._utterances.values() if u.owed and u.due is not None]
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if due and not self._closed:
+            self._timer = self._loop.call_at(min(due), self._late)
+
+    def _late(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        for utterance in list(self._utterances.values()):
+            recogniser, attempts = self._recogniser, self._attempts
+            if not utterance.owed or utterance.due is None or utterance.due > now + CLOCK_STEP:
+                continue
+            if recogniser is None or attempts is None:
+                break
+            error = _failure(recogniser.name, Trouble.SLOW, "no final after a flush")
+            if self._force(utterance):
+                attempts.blame(recogniser.name, error, now)
+                attempts.tell(error, recogniser.name)
+            elif self._can_go_on(error, utterance):
+                self._go_on(error)
+                return
+            else:
+                utterance.due = None
+        self._set_timer()
+
+    def _force(self, utterance: KeptUtterance) -> bool:
+        final = utterance.forced()
+        if final is not None:
+            self._told.put_nowait(final)
+        return final is not None
+
+    # --- books -----------------------------------------------------------------------------------
+
+    def _remember(self, utterance: KeptUtterance) -> None:
+        for past in self._utterances.values():
+            if not past.owed:
+                past.audio.clear()
+        self._utterances[utterance.number] = self._now = utterance
+        while len(self._utterances) > REMEMBERED:
+            del self._utterances[next(iter(self._utterances))]
+
+    def _settle(self, recogniser: _Recogniser) -> None:
+        if recogniser.unpaid:
+            seconds = recogniser.unpaid / 8000
+            self._chain.report(Used(Port.STT, recogniser.name, Unit.SECONDS_HEARD, seconds))
+            recogniser.unpaid = 0
+
+
+async def _close(recogniser: _Recogniser) -> None:
+    try:
+        await recogniser.ears.aclose()
+    except ProviderError as error:
+        log.warning("a recogniser was not closed well", provider=recogniser.name, reason=str(error))
+    finally:
+        if recogniser.listening is not None:
+            recogniser.listening.cancel()
+            await asyncio.wait([recogniser.listening])
+
+
+def _failure(provider: str, trouble: Trouble, what: str) -> ProviderError:
+    return ProviderError(f"{provider}: {what}", retryable=True, trouble=trouble, provider=provider)
