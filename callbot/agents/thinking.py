@@ -5,6 +5,7 @@ from typing import Final, assert_never
 
 from callbot.agents import compaction, prompting
 from callbot.agents import slots as parsing
+from callbot.agents.asking import Asked, ask
 from callbot.agents.brain import (
     Answer,
     Cited,
@@ -21,18 +22,12 @@ from callbot.agents.brain import (
 )
 from callbot.agents.guardrails import Guard
 from callbot.agents.memory import Memory
-from callbot.agents.phrasing import Phrasing
 from callbot.agents.prompting import Mind
 from callbot.agents.templates import fill, names
 from callbot.agents.thought import (
-    AskModel,
-    Broke,
-    Came,
-    NextPiece,
     Notice,
     Noticed,
     Passages,
-    Quiet,
     Retrieve,
     Retrieved,
     Thought,
@@ -40,8 +35,8 @@ from callbot.agents.thought import (
 from callbot.agents.tool_steps import ToolSteps
 from callbot.agents.wording import words
 from callbot.call import Disposition
-from callbot.errors import InvalidState, ProviderError, Trouble
-from callbot.providers.ports import Ending, Finished, Message, ToolCall, Words
+from callbot.errors import InvalidState, Trouble
+from callbot.providers.ports import Message
 
 MOST_STEPS: Final = 5
 """So often in one reply the model may call tools and be asked again."""
@@ -74,17 +69,6 @@ def think(
     sentences that the reply has begun with. Raises what the model raised when there is nothing else to do.
     """
     yield from Thinking(mind, memory, history, aside=aside, said=said, budget=budget).reply(request)
-
-
-class _Asked:
-    """What came of one stream."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.calls: list[ToolCall] = []
-        self.ending: Ending | None = None
-        self.error: ProviderError | None = None
-        self.cut = False
 
 
 class Thinking:
@@ -242,14 +226,17 @@ class Thinking:
                     return
                 self.asides.append(_NO_WORDS)
 
-    def _ask(self) -> Thought[_Asked]:
+    def _ask(self) -> Thought[Asked]:
         """One stream, spoken as it comes. One that is too long for the model is made shorter."""
         while True:
             told = compaction.tokens(self._messages())
             if told > 2 * self.budget and compaction.cut(self.memory, self.history, budget=self.budget):
                 self._tell_facts()
                 yield Noticed(Notice.COMPACTED)
-            asked = yield from self._stream()
+            prompt = prompting.prompt(
+                self.mind, self.memory, self.history, answering=self.answering, aside=" ".join(self.asides)
+            )
+            asked = yield from ask(prompt, self.guard, self.say)
             error = asked.error
             if error is None or asked.cut:
                 return asked
@@ -263,50 +250,6 @@ class Thinking:
 
     def _messages(self) -> Sequence[Message]:
         return tuple(prompting.messages(self.memory, self.history, answering=self.answering))
-
-    def _stream(self) -> Thought[_Asked]:
-        asked = _Asked()
-        phrasing = Phrasing()
-        begun = False
-        prompt = prompting.prompt(
-            self.mind, self.memory, self.history, answering=self.answering, aside=" ".join(self.asides)
-        )
-        yield AskModel(prompt)
-        while asked.ending is None and not asked.cut and asked.error is None:
-            given = yield NextPiece(phrasing.due)
-            match given:
-                case Came(Words(text), now):
-                    begun = begun or bool(text.strip())
-                    yield from self._speak(asked, phrasing.feed(text, now))
-                case Came(ToolCall() as call):
-                    asked.calls.append(call)
-                case Came(Finished(ending)):
-                    asked.ending = ending
-                case Quiet(now):
-                    yield Noticed(Notice.SLOW)
-                    yield from self._speak(asked, phrasing.flush(now))
-                case Broke(None):  # some servers end without saying so
-                    asked.cut = begun and not phrasing.complete
-                    asked.ending = Ending.STOP
-                case Broke(error):
-                    asked.error = error
-                    asked.cut = begun and error is not None and error.retryable
-                case _:
-                    raise InvalidState(f"a piece of the model's answer was answered with {given!r}")
-        rest = phrasing.finish()
-        if asked.cut or asked.error or (asked.ending is Ending.LENGTH and asked.said):
-            rest = [
-                sentence for sentence in rest if sentence.endswith((".", "?", "!"))
-            ]  # the others broke off
-        yield from self._speak(asked, rest)
-        return asked
-
-    def _speak(self, asked: _Asked, pieces: Sequence[str]) -> Thought[None]:
-        for piece in pieces:
-            sentence = self.guard.clean(piece)
-            if sentence:
-                asked.said.append(sentence)
-                yield from self.say(sentence)
 
     # --- what the model should know ----------------------------------------------------------------
 
