@@ -129,7 +129,8 @@ class Crew:
         """Render ahead what every call may need at once: greetings, and the call's own phrases, in each
         voice. A vendor that fails is told in the log, and does not keep the process from its calls."""
         for name, chain in self.fixed_voices.items():
-            brain = self.brains.brain(name, today=date.today())
+            thinker = self.thinkers[0] if self.thinkers else None
+            brain = self.brains.brain(name, today=date.today(), model=thinker)
             greeting = brain.reply(Greet(), History(Call("", "", "")))
             lines = [action.text async for action in greeting if isinstance(action, Say) and action.fixed]
             lines += self.phrases.get(chain[0].language, {}).values()

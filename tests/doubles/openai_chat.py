@@ -62,6 +62,7 @@ class OpenAiChatDouble:
         key: str = KEY,
         local: bool = False,
         model: str = "gpt-5.4-mini",
+        others: Iterable[str] = (),
         refuses: Iterable[str] = (),
         efforts: Iterable[str] = EFFORTS,
         first_token: float = 0.0,
@@ -73,6 +74,8 @@ class OpenAiChatDouble:
         self.key = key
         self.local = local
         self.model = model
+        self.others = frozenset(others)
+        """Models that it has besides."""
         self.refuses = tuple(refuses)
         """Fields that the model does not take."""
         self.efforts = tuple(efforts)
@@ -206,7 +209,7 @@ class OpenAiChatDouble:
         return await self._stream(request, framed, fault)
 
     def _check(self, asked: dict[str, Any]) -> None:
-        if not self.local and asked.get("model") != self.model:
+        if not self.local and asked.get("model") not in {self.model, *self.others}:
             raise failure(404)
         check_knobs(asked, self.refuses, self.efforts)
         check_tools(asked.get("tools"))

@@ -70,7 +70,7 @@ class Engines:
 
 def think(request: dict[str, Any]) -> Answer:
     """The same to everybody."""
-    return Answer(ANSWER)
+    return Answer(text=ANSWER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,14 @@ async def stage(
     deepgram = DeepgramDouble(Plan(), **speaking, key=KEYS["deepgram"])
     openai = OpenAiDouble(
         OpenAiSpeechDouble(Plan(), **speaking, key=KEYS["openai"]),
-        OpenAiChatDouble(Plan(), think=think, key=KEYS["openai"], first_token=0.1, between_tokens=0.005),
+        OpenAiChatDouble(
+            Plan(),
+            think=think,
+            key=KEYS["openai"],
+            others=["gpt-4.1-mini"],
+            first_token=0.1,
+            between_tokens=0.005,
+        ),
     )
     elevenlabs = ElevenLabsDouble(Plan(), **speaking, key=KEYS["elevenlabs"])
     async with AsyncExitStack() as leaving:

@@ -13,7 +13,7 @@ The vendor's reference: https://developers.openai.com/api/docs/guides/text-to-sp
 import audioop
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from openai import AsyncOpenAI
@@ -74,7 +74,8 @@ class OpenAiVoice:
                 model=self._model, voice=self._voice, input=text, response_format="pcm", timeout=LIMITS
             ) as response:
                 self._check_type(response.headers.get("content-type", ""))
-                async with aclosing(self._whole_samples(response.iter_bytes())) as pcm:
+                chunks: Any = response.iter_bytes()
+                async with aclosing(chunks), aclosing(self._whole_samples(chunks)) as pcm:
                     async for samples in pcm:
                         begun = True
                         yield _mulaw(resampler.feed(_floats(samples)))
