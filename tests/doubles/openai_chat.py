@@ -95,11 +95,18 @@ class OpenAiChatDouble:
         server = self._runner.server
         return 0 if server is None else len(server.connections)
 
+    async def idle(self, *, within: float) -> None:
+        """Returns when nothing is being answered. Raises ``TimeoutError``."""
+        await self._until(lambda: self.plan.open == 0, within)
+
     async def deserted(self, *, within: float) -> None:
         """Returns when nobody is connected. Raises ``TimeoutError``."""
+        await self._until(lambda: self.plan.open == self.connections == 0, within)
+
+    async def _until(self, true: Callable[[], bool], within: float) -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + within
-        while self.connections or self.plan.open:
+        while not true():
             if loop.time() > until:
                 raise TimeoutError(f"{self.connections} connections, {self.plan.open} requests")
             await asyncio.sleep(0.001)

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -222,9 +223,9 @@ async def test_closing_it_half_way_leaves_nothing_open_and_the_model_goes_on(rig
     pieces = model.stream(PROMPT)
     assert [await anext(pieces), await anext(pieces)] == [Words("Thanks,"), Words(" Tom.")]
     await pieces.aclose()
+    await settled()
     if rig.double is not None:
         await rig.double.deserted(within=0.1)
-    await settled()
     if rig.double is not None:
         rig.double.between_tokens = 0
     assert text(await told(rig.saying(Said(text=TEXT)))) == TEXT
@@ -241,14 +242,43 @@ async def test_cancelling_it_leaves_nothing_open(rig: Rig, when: str):
     asking.cancel()
     await asyncio.wait([asking])
     assert asking.cancelled()
+    await settled()
     if rig.double is not None:
         await rig.double.deserted(within=0.1)
+
+
+async def test_it_may_be_interrupted_at_any_moment(rig: Rig):
+    chance = random.Random(4)
+    if rig.double is not None:
+        rig.double.first_token = rig.double.between_tokens = 0.001
+    model = rig.saying(Said(text=TEXT, calls=(FIND,), delay=0.001, between=0.001))
+
+    async def interrupted(*, by_closing: bool, after: float) -> str:
+        pieces: list[Piece] = []
+        with suppress(TimeoutError):
+            async with (
+                asyncio.timeout(None if by_closing else after),
+                aclosing(model.stream(PROMPT)) as stream,
+            ):
+                async for piece in stream:
+                    pieces.append(piece)
+                    if by_closing and len(pieces) > after * 400:
+                        break
+        return text(pieces)
+
+    for _ in range(10):
+        round = [
+            interrupted(by_closing=chance.random() < 0.5, after=chance.uniform(0, 0.04)) for _ in range(6)
+        ]
+        assert all(TEXT.startswith(heard) for heard in await asyncio.gather(*round))
     await settled()
+    if rig.double is not None:
+        await rig.double.idle(within=0.1)
+    assert text(await told(model)) == TEXT
 
 
 async def settled() -> None:
     """No task is left but this one and the server's."""
-    await asyncio.sleep(0.02)
     left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     assert [task for task in left if "RequestHandler" not in repr(task.get_coro())] == []
 

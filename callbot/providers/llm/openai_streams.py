@@ -122,14 +122,26 @@ def _learnt(terms: Terms, error: openai.APIError, optional: frozenset[str]) -> T
 async def told(provider: str, stream: AsyncStream[Event]) -> AsyncGenerator[Event]:
     """The events of a stream. Closing this closes the HTTP stream. Raises ``ProviderError``."""
     try:
-        async for event in stream:
+        while True:
+            event = await anext(stream)
             yield event
+    except StopAsyncIteration:
+        return
     except openai.APIError as error:
         raise failure(provider, error, began=True) from None
     except ValueError:  # no JSON, or no UTF-8
         raise bad_format(provider, "an event is not JSON") from None
     finally:
         await stream.close()
+        await _unwind(stream)
+
+
+async def _unwind(stream: AsyncStream[Any]) -> None:
+    """Ends the generators that a closed stream is made of, one in the other: they read on, and find it
+    closed. Left alone, each would become a task of the loop's before it is gone."""
+    with suppress(openai.APIError, httpx2.HTTPError, httpx2.StreamError, ValueError, StopAsyncIteration):
+        while True:
+            await anext(stream)
 
 
 async def rest(events: AsyncGenerator[Event], read: Callable[[Event], object]) -> None:
