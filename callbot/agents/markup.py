@@ -104,6 +104,8 @@ def is_open(text: str) -> bool:
 def opened_at(text: str) -> int:
     """Where what is not closed yet begins in ``text``; its length when nothing is open."""
     starts = [len(text)]
+    if not any(sign in text for sign in "{[<`("):
+        return len(text)
     if text.count("```") % 2:
         starts.append(text.rindex("```"))
     starts += [start for start, end in _json_spans(text) if end == len(text) and _unclosed(text[start:])]

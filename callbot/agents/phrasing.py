@@ -18,6 +18,7 @@ SHORTEST_CLAUSE: Final = 15
 """Characters; a voice makes little of less."""
 
 _CLAUSE = re.compile(r"[,;:–—]+[\"'”’)\]]*(?=\s)")
+_SPACES = " \n\t"
 
 
 class Phrasing:
@@ -70,9 +71,9 @@ class Phrasing:
     def _whole_words(self) -> int:
         """How much of what is pending are whole words that are sure to be words."""
         pending = self._splitter.pending
-        end = max((found.start() for found in re.finditer(r"\s", pending)), default=0)
+        end = max(pending.rfind(space) for space in _SPACES)
         end = min(end, opened_at(pending))
-        return end if pending[:end].strip() else 0
+        return end if end > 0 and pending[:end].strip() else 0
 
     def _first_clause(self) -> int:
         pending = self._splitter.pending

@@ -2,7 +2,7 @@
 
 import re
 
-from callbot.agents.markup import is_open
+from callbot.agents.markup import is_open, opened_at
 
 _END = re.compile(r"[.!?…]+[\"'”’)\]*_]*(?=\s)|\n+")
 _NEVER_LAST = re.compile(
@@ -48,6 +48,7 @@ class SentenceSplitter:
     def _take(self, *, finished: bool) -> list[str]:
         found: list[str] = []
         searched = 0
+        sure = opened_at(self._text)
         while end := _END.search(self._text, searched):
             head, tail = self._text[: end.end()], self._text[end.end() :]
             searched = end.end()
@@ -57,11 +58,15 @@ class SentenceSplitter:
                     break
                 if not decided:
                     continue
-            if is_open(head) and len(self._text) < _LONGEST_HELD:
+            held = len(self._text) < _LONGEST_HELD
+            if held and end.end() > sure:
+                break  # what was opened there is open to the end
+            if held and is_open(head):
                 continue
             if head.strip():
                 found.append(head.strip())
             self._text, searched = tail, 0
+            sure = opened_at(tail)
         return found
 
 

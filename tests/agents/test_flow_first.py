@@ -207,7 +207,9 @@ def test_a_way_to_think_that_there_is_not_is_said_with_file_and_line(tmp_path: P
     (tmp_path / "agents").mkdir()
     path = tmp_path / "agents" / "support.yaml"
     path.write_text(text.replace("language: en", "language: en\nthinking: modle"), encoding="utf-8")
-    with pytest.raises(ConfigurationError, match=r"support\.yaml:5: 'modle' is not known; write one of flow"):
+    with pytest.raises(
+        ConfigurationError, match=r"support\.yaml:5: thinking: 'modle' is not known; write one of flow"
+    ):
         flow_file.load(path, business="Larkfield", tools=shop.tools(), agents=["support"], documents=["en"])
 
 
