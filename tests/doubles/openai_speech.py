@@ -19,10 +19,11 @@ import struct
 import wave
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from callbot.providers import mulaw
 from tests.doubles.openai_transcription import ItsSession
@@ -48,6 +49,17 @@ FILE_MODELS: Final = frozenset(
 
 Hear = Callable[[bytes], str]
 Speak = Callable[[str], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One that was sent in a form."""
+
+    name: str
+    content: bytes
+
+
+Form = dict[str, list[str | File]]
 
 
 class Broken(Exception):
@@ -120,7 +132,7 @@ class OpenAiSpeechDouble:
             session.drop()
 
     async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=26 << 20)
+        app = web.Application()
         app.add_routes(self.routes())
         self._runner = web.AppRunner(
             app, handler_cancellation=True, shutdown_timeout=1.0, access_log=None, keepalive_timeout=600
@@ -253,27 +265,23 @@ class OpenAiSpeechDouble:
                 if (refused := await self._at_first(request, fault)) is not None:
                     self.plan.note("transcriptions", None, dict(request.headers))
                     return refused
-                form = await request.post()
-                self.plan.note(
-                    "transcriptions",
-                    {name: form.getall(name) for name in form},
-                    dict(request.headers),
-                )
+                form = await _read_form(request)
+                self.plan.note("transcriptions", form, dict(request.headers))
                 return await self._transcribed(request, fault, form)
         return web.Response()
 
-    async def _transcribed(self, request: web.Request, fault: Fault, form: Any) -> web.StreamResponse:
-        model = form.get("model", "")
+    async def _transcribed(self, request: web.Request, fault: Fault, form: Form) -> web.StreamResponse:
+        (model,) = form.get("model", [""])
         if model not in FILE_MODELS:
             return refusal(404, f"The model '{model}' does not exist", code="model_not_found", param="model")
-        if form.get("languages[]") and model != "gpt-transcribe":
+        if "languages[]" in form and model != "gpt-transcribe":
             return refusal(400, "languages is not supported", code="unsupported_parameter", param="languages")
-        if form.get("response_format", "json") not in ("json", "text"):
+        if form.get("response_format", ["json"]) not in (["json"], ["text"]):
             return refusal(400, "not in this double", code="unsupported_value", param="response_format")
-        file = form.get("file")
-        if not isinstance(file, web.FileField) or "." not in file.filename:
+        (file,) = form.get("file", [File("", b"")])
+        if not isinstance(file, File) or "." not in file.name:
             return refusal(400, "Invalid file format.", param="file")
-        audio = _mulaw_of(file.file.read())
+        audio = _mulaw_of(file.content)
         if audio is None:
             return refusal(400, "Audio file might be corrupted or unsupported", code="invalid_value")
         if len(audio) < 800:
@@ -282,7 +290,7 @@ class OpenAiSpeechDouble:
         if fault.late:
             await asyncio.sleep(fault.late)
         usage = {"type": "tokens", "input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
-        if form.get("stream") == "true" and model != "whisper-1":
+        if form.get("stream") == ["true"] and model != "whisper-1":
             events = [{"type": "transcript.text.delta", "delta": word} for word in _spaced(text)]
             events.append({"type": "transcript.text.done", "text": text, "usage": usage})
             pieces = [f"data: {json.dumps(event)}\n\n".encode() for event in events]
@@ -337,6 +345,16 @@ class OpenAiSpeechDouble:
         pieces = (pcm[at : at + CHUNK] for at in range(0, len(pcm), CHUNK))
         content_type = "audio/pcm;rate=16000" if fault.wrong_rate else self.content_type
         return await self._stream(request, fault, pieces, content_type)
+
+
+async def _read_form(request: web.Request) -> Form:
+    form: Form = {}
+    async for part in await request.multipart():
+        assert isinstance(part, BodyPartReader)
+        content = bytes(await part.read(decode=True))
+        value = content.decode() if part.filename is None else File(part.filename, content)
+        form.setdefault(part.name or "", []).append(value)
+    return form
 
 
 def _without_delay(fault: Fault) -> dict[str, Any]:

@@ -448,6 +448,34 @@ async def test_a_deaf_vendor_is_silent_and_is_left_as_quickly(fault: Fault, open
         await call.aclose()
 
 
+async def test_a_vendor_that_takes_no_audio_is_stalled(
+    opened: Opened, plan: Plan, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(socket_ears, "MOST_WAITING", 20)
+    plan.add("realtime", Fault(blackhole=True))
+    call = opened()
+    call.ears.start(1)
+    call.say("A long story, and nobody takes it. It goes on and on, and it does not end.")
+    error = await call.failed()
+    assert (error.trouble, error.retryable) == (Trouble.STALLED, True)
+
+
+async def test_a_bug_in_a_dialect_does_not_leave_the_call_deaf(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def broken(session: TranscriptionSession, event: object) -> None:
+        raise KeyError("Jane Roe said hello")
+
+    monkeypatch.setattr(TranscriptionSession, "_completed", broken)
+    call = opened()
+    call.ears.start(1)
+    call.say("Hello there.")
+    call.ears.flush()
+    error = await call.failed()
+    assert (error.trouble, str(error)) == (Trouble.FAILED, f"{NAME}: KeyError")
+    assert "a recogniser's dialect broke" in capsys.readouterr().out
+
+
 async def test_an_empty_transcript_is_an_empty_final(opened: Opened, plan: Plan):
     plan.add("realtime", Fault(empty=True))
     call = opened()

@@ -76,7 +76,7 @@ async def test_the_utterance_so_far_is_posted_as_a_wav_file(opened: Open, plan: 
     asked = plan.of("transcriptions")
     assert [post["model"] for post in asked] == [["gpt-transcribe"]] * 2
     assert asked[0]["languages[]"] == ["en", "es"]
-    assert [post["file"][0].filename for post in asked] == ["utterance.wav"] * 2
+    assert [post["file"][0].name for post in asked] == ["utterance.wav"] * 2
 
 
 @pytest.mark.parametrize(("languages", "told"), [(("es",), ["es"]), (("en", "es"), None)])

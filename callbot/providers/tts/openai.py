@@ -12,8 +12,8 @@ The vendor's reference: https://developers.openai.com/api/docs/guides/text-to-sp
 
 import audioop
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing
-from typing import Any, Final
+from contextlib import aclosing, suppress
+from typing import Final
 
 import numpy as np
 from openai import AsyncOpenAI
@@ -74,11 +74,15 @@ class OpenAiVoice:
                 model=self._model, voice=self._voice, input=text, response_format="pcm", timeout=LIMITS
             ) as response:
                 self._check_type(response.headers.get("content-type", ""))
-                chunks: Any = response.iter_bytes()
-                async with aclosing(chunks), aclosing(self._whole_samples(chunks)) as pcm:
-                    async for samples in pcm:
-                        begun = True
-                        yield _mulaw(resampler.feed(_floats(samples)))
+                chunks = response.iter_bytes()
+                try:
+                    async with aclosing(self._whole_samples(chunks)) as pcm:
+                        async for samples in pcm:
+                            begun = True
+                            yield _mulaw(resampler.feed(_floats(samples)))
+                finally:
+                    await response.close()
+                    await _run_out(chunks)
         except FAILURES as error:
             raise from_openai(self.name, error, begun=begun) from error
         if begun:
@@ -144,6 +148,14 @@ class Parts:
             self._letters = letters
             self._next += 1
             yield word
+
+
+async def _run_out(chunks: AsyncIterator[bytes]) -> None:
+    """Of a stream that is closed. Its generators, one within the other, end here: where the outermost is
+    just dropped, the loop ends each of them in a task of its own, later."""
+    with suppress(*FAILURES):
+        async for _ in chunks:
+            pass
 
 
 def _floats(pcm: bytes) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
