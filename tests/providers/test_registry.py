@@ -11,6 +11,7 @@ from callbot.providers import registry
 from callbot.providers.inference import InferencePool
 from callbot.providers.registry import STT, TTS, Models, hearing, voice
 from callbot.providers.tts.fake import FakeVoice
+from callbot.vendors import VENDORS, Account, Accounts, Unconfigured
 
 
 @pytest.mark.parametrize(("get", "near"), [(voice, "hibari-low"), (hearing, "moonshine")])
@@ -36,14 +37,30 @@ models.pool.close()
     assert done.stdout == "[]\n"
 
 
+BY_KEY = sorted(name for name in {*STT, *TTS} if name.partition("-")[0] in VENDORS)
+
+
+@pytest.mark.parametrize("name", BY_KEY)
+async def test_every_vendor_in_the_table_opens_with_its_key_and_says_which_is_missing(
+    name: str, models: Models
+):
+    keys = {vendor: Account(vendor, "http://127.0.0.1:1", "a key") for vendor in VENDORS}
+    own = Models(models.pool, cache=models.cache, accounts=Accounts(keys))
+    for get in [hearing] * (name in STT) + [voice] * (name in TTS):
+        assert get(name, own)
+        with pytest.raises(Unconfigured, match="_API_KEY is not set"):
+            get(name, models)
+    await own.aclose()
+
+
 @pytest.mark.models
-@pytest.mark.parametrize("name", [*STT, "fake:Yes.|No."])
+@pytest.mark.parametrize("name", [*(set(STT) - set(BY_KEY)), "fake:Yes.|No."])
 def test_every_recogniser_in_the_table_loads(name: str, models: Models):
     assert hearing(name, models).for_call(["en"])
 
 
 @pytest.mark.models
-@pytest.mark.parametrize("name", [*(set(TTS) - {"espeak"}), "espeak:es", "fake:es"])
+@pytest.mark.parametrize("name", [*(set(TTS) - set(BY_KEY) - {"espeak"}), "espeak:es", "fake:es"])
 def test_every_voice_in_the_table_loads_and_keeps_its_name(name: str, models: Models):
     assert voice(name, models).name == name
 
