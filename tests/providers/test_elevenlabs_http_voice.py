@@ -125,6 +125,19 @@ async def test_a_refusal_is_told_in_our_words_and_the_next_text_is_spoken(
 
 
 @pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"detail": {"status": "system_busy", "message": "Later."}}', "system_busy"),
+        (b'{"detail": [{"loc": ["query"], "msg": "no", "type": "enum"}]}', ""),
+        (b"<html>Bad gateway</html>", ""),
+        (b"", ""),
+    ],
+)
+def test_the_vendor_s_word_is_read_where_there_is_one(body: bytes, code: str):
+    assert elevenlabs_http._code(body) == code
+
+
+@pytest.mark.parametrize(
     ("name", "key", "trouble"),
     [(NAME, "wrong", Trouble.AUTH), ("elevenlabs-http:/nobody", KEY, Trouble.REJECTED)],
 )
@@ -179,11 +192,11 @@ async def test_who_waits_no_longer_leaves_nothing_behind(speaking: Speaking, pla
 
 
 async def test_closing_it_half_way_closes_the_vendor_s_stream(speaking: Speaking, plan: Plan):
-    async with speaking(between=0.2) as speaker:
+    async with speaking(between=1.0) as speaker:
         async with aclosing(speaker.speak(TEXT)) as pieces:
             await anext(pieces)
             assert plan.open == 1
-        async with asyncio.timeout(0.15):
+        async with asyncio.timeout(0.8):
             await until(lambda: plan.open == 0)
 
 

@@ -242,6 +242,19 @@ async def test_a_socket_that_dies_takes_only_its_own_texts_with_it(speaking: Spe
         assert audio_of(await spoken(speaker)) == hum(TEXT)
 
 
+async def test_a_socket_that_gave_wrong_audio_ends_with_the_last_of_its_texts(speaking: Speaking, plan: Plan):
+    plan.add("tts-context", Fault(wrong_rate=True), Fault(dribble=0.02))
+    async with speaking() as speaker:
+        ill = asyncio.create_task(failure(speaker))
+        well = asyncio.create_task(spoken(speaker))
+        assert (await ill)[1].trouble is Trouble.BAD_FORMAT
+        assert plan.open == 1
+        assert audio_of(await well) == hum(TEXT)
+        await until(lambda: plan.open == 0)
+        assert audio_of(await spoken(speaker)) == hum(TEXT)
+        assert connections(plan) == 2
+
+
 async def test_there_is_an_end_to_sockets(speaking: Speaking, plan: Plan, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(elevenlabs_sockets, "MOST_SOCKETS", 1)
     async with speaking(between=0.01) as speaker:
