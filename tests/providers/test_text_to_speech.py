@@ -9,6 +9,7 @@ import pytest
 
 from callbot.providers import mulaw
 from callbot.providers.breaker import Breakers, Limits
+from callbot.providers.chains import vendor_of
 from callbot.providers.inference import InferencePool
 from callbot.providers.ports import Speech, TextToSpeech
 from callbot.providers.registry import Models, voice
@@ -18,10 +19,8 @@ from callbot.providers.tts.fake import FakeVoice
 from callbot.providers.tts.fallback import FallbackVoice
 from callbot.providers.tts.hibari import CHARACTERS
 from callbot.providers.tts.hibari_model import HibariModel
-from callbot.vendors import Account, Accounts
-from tests.doubles.openai_speech import OpenAiSpeechDouble
-from tests.doubles.plan import Plan
 from tests.providers.conftest import tasks_of_ours
+from tests.providers.doubled import doubled
 from tests.providers.misbehaving import CUT, ScriptedVoice, Told
 
 FALLBACKS = {
@@ -40,11 +39,12 @@ TEXT = (
 )
 
 
-WITHOUT_WORD_TIMES = {"openai"}
+BY_KEY = ("deepgram", "elevenlabs", "elevenlabs-http", "openai")
+WITHOUT_WORD_TIMES = ("deepgram", "elevenlabs-http", "openai")
 
 
 @pytest.fixture(
-    params=[*CHARACTERS, "espeak:es", "espeak:en-us", "fake", "cached", "cached again", "openai", *FALLBACKS]
+    params=[*CHARACTERS, "espeak:es", "espeak:en-us", "fake", "cached", "cached again", *BY_KEY, *FALLBACKS]
 )
 async def speaker(
     request: pytest.FixtureRequest, models: Models, hibari: HibariModel, pool: InferencePool, tmp_path: Path
@@ -60,18 +60,14 @@ async def speaker(
         breakers = Breakers(Limits(failures=1000))
         yield FallbackVoice([*broken, FakeVoice()], breakers=breakers, report=Told())
         return
-    async with OpenAiSpeechDouble(Plan(), speak=tone) as double:
-        accounts = Accounts({"openai": Account("openai", double.url, double.key)})
-        own = Models(pool, cache=tmp_path, accounts=accounts)  # what it opens belongs to this test's loop
-        own.once("hibari", lambda: hibari)
-        yield voice(request.param, own)
-        await own.aclose()
-
-
-def tone(text: str) -> bytes:
-    """What the fake voice says, from a vendor."""
-    sound = 0.3 * np.sin(2 * np.pi * 440 * np.arange(round(480 * len(text))) / 8000)
-    return mulaw.encode(sound.astype(np.float32))
+    if vendor_of(request.param) is not None:
+        async with doubled(models) as own:
+            yield voice(request.param, own)
+        return
+    own = Models(pool, cache=tmp_path)  # its espeak process belongs to this test's loop
+    own.once("hibari", lambda: hibari)
+    yield voice(request.param, own)
+    await own.aclose()
 
 
 async def spoken(speaker: TextToSpeech, text: str) -> list[Speech]:

@@ -63,6 +63,7 @@ class _Utterance:
 
     number: int
     texts: list[str] = field(default_factory=list)
+    flushed: bool = False
 
     def so_far(self, more: str = "") -> str:
         return " ".join(text for text in (*self.texts, more) if text)
@@ -109,7 +110,9 @@ class Scribe:
         return ()
 
     def start(self, utterance: int) -> Iterable[Wire]:
-        messages = [*self._commit(flushes=0)] if self._heard else []
+        """What came after the last flush of the utterance before has no words, and may stay."""
+        messages = self._commit(flushes=0) if self._heard and not self._now.flushed else []
+        self._heard = 0
         self._now = _Utterance(utterance)
         return messages
 
@@ -118,6 +121,7 @@ class Scribe:
         return [self._chunk(audio)]
 
     def flush(self) -> Iterable[Wire | Transcribed]:
+        self._now.flushed = True
         if self._heard:
             return self._commit(flushes=1)
         last = self._commits[-1] if self._commits else None
@@ -135,7 +139,7 @@ class Scribe:
     def received(self, message: Wire) -> Iterable[Transcribed]:
         try:
             data = json.loads(message)
-            kind, text = data["message_type"], str(data.get("text", "")).strip()
+            kind, text = str(data["message_type"]), str(data.get("text", "")).strip()
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise self._failure("a message that is none", Trouble.BAD_FORMAT, retryable=True) from error
         if kind in _TROUBLES:

@@ -5,6 +5,7 @@ https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from ssl import create_default_context
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -12,7 +13,9 @@ from callbot.errors import ConfigurationError, ProviderError, Trouble
 from callbot.media_stream.audio import FRAME_BYTES, SILENCE, seconds
 from callbot.providers.ports import Speech, WordTime
 from callbot.providers.registry import Models
-from callbot.providers.tts.elevenlabs_sockets import Chunk, Sockets
+from callbot.providers.tts.elevenlabs_messages import Chunk
+from callbot.providers.tts.elevenlabs_socket import Line
+from callbot.providers.tts.elevenlabs_sockets import Sockets
 from callbot.providers.tts.word_borders import Cutter, cutter
 
 FORMAT: Final = "ulaw_8000"
@@ -112,6 +115,9 @@ class ElevenLabsVoice:
                 raise empty(self.name)
             for speech in cutting.finish():
                 yield speech
+        except ProviderError:
+            context.distrust()
+            raise
         finally:
             context.leave()
 
@@ -149,7 +155,9 @@ def voice(name: str, models: Models) -> ElevenLabsVoice:
     url = f"{account.socket_url}/v1/text-to-speech/{quote(choice.voice, safe='')}/multi-stream-input"
 
     def sockets() -> Sockets:
-        opened = Sockets(choice.name, f"{url}?{urlencode(query)}", {"xi-api-key": account.key})
+        secure = create_default_context() if url.startswith("wss") else None
+        headers = {"xi-api-key": account.key}
+        opened = Sockets(Line(choice.name, f"{url}?{urlencode(query)}", headers, secure))
         models.on_close(opened.aclose)
         return opened
 

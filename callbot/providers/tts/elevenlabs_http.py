@@ -50,7 +50,7 @@ class ElevenLabsHttpVoice:
                         _code(await response.aread()),
                         headers=response.headers,
                     )
-                async for audio in response.aiter_raw():
+                async for audio in response.aiter_bytes():
                     if not heard:
                         check_first(self.name, audio)
                         heard = True

@@ -1,0 +1,76 @@
+"""What comes on the socket of an ElevenLabs voice (PROTOCOLS D4). No I/O."""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from callbot.errors import ProviderError, Trouble
+from callbot.providers.failures import from_status
+from callbot.providers.tts.word_borders import Character
+
+_STATUS: Final[Mapping[str, int]] = {
+    "invalid_api_key": 401,
+    "missing_permissions": 401,
+    "quota_exceeded": 402,
+    "max_active_conversations": 429,
+    "too_many_concurrent_requests": 429,
+    "rate_limit_exceeded": 429,
+    "system_busy": 429,
+    "input_timeout_exceeded": 408,
+    "internal_server_error": 500,
+}
+"""What HTTP would say instead of the words that the socket has for its errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Audio of a context, and its characters if the voice told."""
+
+    audio: bytes
+    characters: tuple[Character, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """News of one context; ``final`` is its last."""
+
+    context: str
+    chunk: Chunk
+    final: bool
+
+
+def received(provider: str, message: str | bytes) -> Received:
+    """Both spellings of the documentation are understood. Raises ``ProviderError`` for an error that is told,
+    and for what is no message."""
+    try:
+        data = json.loads(message)
+        context = str(data.get("contextId") or data.get("context_id"))
+        chunk = Chunk(base64.b64decode(data.get("audio") or "", validate=True), _characters(data))
+        final = bool(data.get("isFinal") or data.get("is_final"))
+        word = str(data.get("error") or "")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ProviderError(
+            f"{provider}: a message that is none",
+            retryable=True,
+            trouble=Trouble.BAD_FORMAT,
+            provider=provider,
+        ) from error
+    if word:
+        raise from_status(provider, _STATUS.get(word, 400), word)
+    return Received(context, chunk, final)
+
+
+def _characters(data: Mapping[str, Any]) -> tuple[Character, ...]:
+    """Of the text as it was given, else as the vendor read it."""
+    alignment = data.get("alignment") or data.get("normalizedAlignment")
+    if not alignment:
+        return ()
+    characters = alignment.get("chars") or []
+    starts = alignment.get("charStartTimesMs") or []
+    lasting = alignment.get("charDurationsMs") or alignment.get("charsDurationsMs") or [0] * len(starts)
+    return tuple(
+        (str(character), start / 1000, (start + duration) / 1000)
+        for character, start, duration in zip(characters, starts, lasting, strict=True)
+    )

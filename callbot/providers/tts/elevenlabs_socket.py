@@ -1,0 +1,233 @@
+"""One socket of an ElevenLabs voice, and the texts on it (PROTOCOLS D4).
+
+A text is a context of its own. The vendor takes five on a socket, and counts each until it has sent its last
+message, also when it was closed before.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ssl import SSLContext
+from typing import Any, Final
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from callbot.errors import ProviderError, Trouble
+from callbot.providers.failures import from_socket
+from callbot.providers.tts.elevenlabs_messages import Chunk, received
+
+CONNECT_WITHIN: Final = 2.0
+CLOSE_WITHIN: Final = 1.0
+MOST_CONTEXTS: Final = 5
+WORTH_REOPENING: Final = 10.0
+"""A socket that was of no use, and lived for less than so many seconds, is not."""
+SUSPECT_AFTER: Final = 1.0
+"""Seconds without a message after which a text that is given up makes its socket suspect."""
+FINAL_WITHIN: Final = 20.0
+"""Seconds in which the vendor ends a context that was closed."""
+LARGEST_MESSAGE: Final = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where the sockets lead. ``provider`` is the voice, as in settings."""
+
+    provider: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    ssl: SSLContext | None
+    """For ``wss``: to make one takes longer than a frame lasts, so it is made once, and not on the loop."""
+
+
+class Context:
+    """One text on a socket. ``leave`` it, whatever came."""
+
+    def __init__(self, socket: "Socket", name: str, now: float) -> None:
+        self.name = name
+        self.begun = now
+        self._socket = socket
+        self._news: asyncio.Queue[Chunk | ProviderError | None] = asyncio.Queue()
+
+    async def next(self) -> Chunk | None:
+        """The next chunk, or None after the last. Raises ``ProviderError``."""
+        news = await self._news.get()
+        if isinstance(news, ProviderError):
+            raise news
+        return news
+
+    def leave(self) -> None:
+        """What still comes for this context is dropped."""
+        self._socket.leave(self)
+
+    def distrust(self) -> None:
+        """What came was wrong: the next text goes to another socket."""
+        self._socket.retire()
+
+    def tell(self, news: Chunk | ProviderError | None) -> None:
+        self._news.put_nowait(news)
+
+
+class Socket:
+    """One connection. Texts may be given to it while it is still being opened."""
+
+    def __init__(
+        self,
+        line: Line,
+        names: Callable[[], str],
+        on_end: Callable[["Socket"], None],
+    ) -> None:
+        self._line = line
+        self._provider = line.provider
+        self._names = names
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._outbox: asyncio.Queue[str] = asyncio.Queue()
+        self._contexts: dict[str, Context] = {}
+        self._left: dict[str, float] = {}
+        """Contexts that nobody wants, whose last message has not come, and when it must have."""
+        self._retired = False
+        self._over = False
+        self._opened: asyncio.Future[ProviderError | None] = self._loop.create_future()
+        self._received_at = self._born = self._loop.time()
+        self._used = False
+        self.fell_asleep = False
+        """It was good, and the vendor closed it because nobody had a text for it."""
+        self._running = self._loop.create_task(self._run(), name=f"{line.provider}: socket")
+
+    def takes_more(self) -> bool:
+        """Whether there is room for another text."""
+        if self._left and min(self._left.values()) < self._loop.time():
+            self.retire()
+        return not self._retired and len(self._contexts) + len(self._left) < MOST_CONTEXTS
+
+    def speak(self, text: str) -> Context:
+        """The context is closed as soon as it is opened: what was flushed is spoken all the same, and the
+        last message comes with the last audio, whether somebody still listens or not."""
+        context = Context(self, self._names(), self._loop.time())
+        self._contexts[context.name] = context
+        self._used = True
+        self._send({"text": " ", "context_id": context.name})
+        self._send({"text": f"{text} ", "context_id": context.name, "flush": True})
+        self._send({"context_id": context.name, "close_context": True})
+        return context
+
+    def leave(self, context: Context) -> None:
+        if self._contexts.pop(context.name, None) is None:
+            return
+        now = self._loop.time()
+        self._left[context.name] = now + FINAL_WITHIN
+        if self._retired or now - max(context.begun, self._received_at) > SUSPECT_AFTER:
+            self.retire()
+
+    async def opened(self) -> None:
+        """Raises ``ProviderError``."""
+        error = await asyncio.shield(self._opened)
+        if error is not None:
+            raise error
+
+    async def aclose(self) -> None:
+        if not self._over:
+            self._running.cancel()
+        await asyncio.wait([self._running])
+
+    def retire(self) -> None:
+        """No more texts for this one; it goes with its last."""
+        self._retired = True
+        if not self._contexts and not self._over:
+            self._running.cancel()
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        self._outbox.put_nowait(json.dumps(message))
+
+    # --- the connection --------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        error = ProviderError(
+            f"{self._provider}: the socket was closed",
+            retryable=True,
+            trouble=Trouble.CUT,
+            provider=self._provider,
+        )
+        socket: ClientConnection | None = None
+        try:
+            socket = await self._connect()
+            self._opened.set_result(None)
+            await self._converse(socket)
+        except ProviderError as told:
+            error = told
+        except (WebSocketException, OSError, TimeoutError) as broken:
+            error = from_socket(self._provider, broken, connected=socket is not None)
+        finally:
+            useful = self._used or self._loop.time() - self._born > WORTH_REOPENING
+            self.fell_asleep = socket is not None and useful and not self._retired and not self._contexts
+            self._fail(error)
+            try:
+                if socket is not None:
+                    await self._part(socket)
+            finally:
+                self._on_end(self)
+
+    def _fail(self, error: ProviderError) -> None:
+        """At once: to part may take a second."""
+        self._retired = self._over = True
+        if not self._opened.done():
+            self._opened.set_result(error)
+        for context in self._contexts.values():
+            context.tell(error)
+        self._contexts.clear()
+
+    async def _connect(self) -> ClientConnection:
+        async with asyncio.timeout(CONNECT_WITHIN):
+            return await connect(
+                self._line.url,
+                additional_headers=self._line.headers,
+                ssl=self._line.ssl,
+                compression=None,
+                max_size=LARGEST_MESSAGE,
+                open_timeout=None,  # ours
+                close_timeout=CLOSE_WITHIN,
+                proxy=None,
+            )
+
+    async def _converse(self, socket: ClientConnection) -> None:
+        sending = asyncio.create_task(self._send_all(socket), name=f"{self._provider}: sending")
+        try:
+            async for message in socket:
+                self._received_at = self._loop.time()
+                self._receive(message)
+        finally:
+            sending.cancel()
+            await asyncio.wait([sending])
+
+    async def _send_all(self, socket: ClientConnection) -> None:
+        """A socket that breaks is told by the one who reads it."""
+        try:
+            while True:
+                await socket.send(await self._outbox.get())
+        except WebSocketException:
+            return
+
+    async def _part(self, socket: ClientConnection) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_WITHIN):
+                await socket.send(json.dumps({"close_socket": True}))
+                await socket.close()
+        except (WebSocketException, OSError, TimeoutError):
+            socket.transport.abort()
+            await socket.wait_closed()
+
+    def _receive(self, message: str | bytes) -> None:
+        """Raises ``ProviderError`` for what ends the connection."""
+        news = received(self._provider, message)
+        context = self._contexts.get(news.context)
+        if context is not None and news.chunk.audio:
+            context.tell(news.chunk)
+        if news.final:
+            self._left.pop(news.context, None)
+            if context is not None:
+                del self._contexts[news.context]
+                context.tell(None)
+            if self._retired:
+                self.retire()

@@ -1,0 +1,471 @@
+"""ElevenLabs' voice over the socket for many contexts, against a double that speaks its protocol."""
+
+import asyncio
+import random
+import zlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+
+import pytest
+
+from callbot.errors import ConfigurationError, InvalidState, Trouble
+from callbot.media_stream.playback import Playback
+from callbot.providers.inference import InferencePool
+from callbot.providers.registry import voice
+from callbot.providers.tts import elevenlabs_socket, elevenlabs_sockets
+from callbot.providers.tts.elevenlabs import Choice, ElevenLabsVoice
+from callbot.speaking import speak
+from tests.doubles.elevenlabs import VOICE, ElevenLabsDouble, hum
+from tests.doubles.plan import Fault, Plan
+from tests.providers.eleven import (
+    TEXT,
+    audio_of,
+    failure,
+    given_up,
+    models_for,
+    nothing_left,
+    spoken,
+    until,
+    words_of,
+)
+
+NAME = f"elevenlabs:eleven_flash_v2_5/{VOICE}"
+Speaking = Callable[..., AbstractAsyncContextManager[ElevenLabsVoice]]
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return Plan()
+
+
+@pytest.fixture
+def speaking(plan: Plan, pool: InferencePool) -> Speaking:
+    """A voice, and behind it a double in the manner that is asked for."""
+
+    @asynccontextmanager
+    async def speaking(name: str = NAME, *, key: str = "eleven-key", **manner: object):
+        async with nothing_left(plan), ElevenLabsDouble(plan, **manner) as double:
+            models = models_for(double, pool, key=key)
+            yield voice(name, models)
+            await models.aclose()
+
+    return speaking
+
+
+@pytest.fixture
+async def speaker(speaking: Speaking) -> AsyncIterator[ElevenLabsVoice]:
+    async with speaking() as speaker:
+        yield speaker
+
+
+def contexts(plan: Plan) -> list[str]:
+    """Those that were opened, in order."""
+    return [asked["context_id"] for asked in plan.of("tts-multi") if asked.get("text") == " "]
+
+
+def connections(plan: Plan) -> int:
+    return sum("handshake" in asked for asked in plan.of("tts-multi"))
+
+
+# --- what it asks for, and what it makes of the answer -------------------------------------------
+
+
+async def test_a_text_is_spoken_with_the_times_of_its_words(speaker: ElevenLabsVoice):
+    pieces = await spoken(speaker)
+    assert audio_of(pieces) == hum(TEXT)
+    assert len(pieces) > 3
+    begin = 0.0
+    position = 0
+    for piece in pieces:
+        assert [word.word for word in piece.words] == piece.text.split()
+        for word in piece.words:
+            position = TEXT.index(word.word, position)
+            assert word.start + begin == pytest.approx(position * 0.06, abs=0.003)
+            assert word.end + begin == pytest.approx((position + len(word.word)) * 0.06, abs=0.003)
+            position += len(word.word)
+        begin += piece.seconds
+    assert words_of(pieces) == TEXT.split()
+
+
+async def test_it_asks_for_the_call_s_own_format_and_closes_every_context(
+    speaker: ElevenLabsVoice, plan: Plan
+):
+    await spoken(speaker, "  Hello\nthere. ")
+    handshake, *messages = plan.of("tts-multi")
+    assert handshake["handshake"] == {
+        "model_id": "eleven_flash_v2_5",
+        "output_format": "ulaw_8000",
+        "auto_mode": "true",
+        "sync_alignment": "true",
+        "apply_text_normalization": "off",
+        "inactivity_timeout": "180",
+        "language_code": "en",
+    }
+    assert messages == [
+        {"text": " ", "context_id": "c1"},
+        {"text": "Hello there. ", "context_id": "c1", "flush": True},
+        {"context_id": "c1", "close_context": True},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("elevenlabs", ("eleven_flash_v2_5", VOICE, "en")),
+        ("elevenlabs:eleven_flash_v2", ("eleven_flash_v2", VOICE, "en")),
+        ("elevenlabs:/abc", ("eleven_flash_v2_5", "abc", "en")),
+        ("elevenlabs:eleven_turbo_v2_5/abc/es", ("eleven_turbo_v2_5", "abc", "es")),
+    ],
+)
+def test_a_name_chooses_model_voice_and_language(name: str, expected: tuple[str, str, str]):
+    choice = Choice.of(name)
+    assert (choice.model, choice.voice, choice.language) == expected
+
+
+def test_a_name_of_too_many_parts_is_refused_with_what_to_write():
+    with pytest.raises(ConfigurationError, match="write elevenlabs:model/voice/language"):
+        Choice.of("elevenlabs:a/b/c/d")
+
+
+async def test_the_spelling_of_the_documentation_s_samples_is_understood_too(speaking: Speaking):
+    async with speaking(old_spelling=True) as speaker:
+        pieces = await spoken(speaker)
+    assert audio_of(pieces) == hum(TEXT)
+    assert words_of(pieces) == TEXT.split()
+    assert all(word.end > word.start for piece in pieces for word in piece.words)
+
+
+async def test_a_voice_that_knows_no_times_is_cut_between_words_all_the_same(speaking: Speaking):
+    async with speaking(aligned=False) as speaker:
+        pieces = await spoken(speaker)
+    assert audio_of(pieces) == hum(TEXT)
+    assert words_of(pieces) == TEXT.split()
+    assert len(pieces) > 3
+    assert not any(piece.words for piece in pieces)
+
+
+async def test_the_first_words_come_before_the_rest_is_made(speaking: Speaking):
+    async with speaking(between=0.05) as speaker:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        async with aclosing(speaker.speak(TEXT)) as pieces:
+            await anext(pieces)
+            first = loop.time() - began
+            async for _ in pieces:
+                pass
+        assert first < (loop.time() - began) / 3
+
+
+@pytest.mark.parametrize("text", ["", "  ", "—", "?!"])
+async def test_a_text_without_a_word_costs_no_request(speaker: ElevenLabsVoice, plan: Plan, text: str):
+    assert words_of(await spoken(speaker, text)) == text.split()
+    assert plan.asked == []
+
+
+# --- sockets -------------------------------------------------------------------------------------
+
+
+async def test_calls_share_one_socket_and_more_than_five_texts_another(speaking: Speaking, plan: Plan):
+    async with speaking(between=0.01) as speaker:
+        texts = [f"This is call number {number}." for number in range(12)]
+        answers = await asyncio.gather(*(spoken(speaker, text) for text in texts))
+        assert [audio_of(pieces) for pieces in answers] == [hum(text) for text in texts]
+        assert connections(plan) == 3
+        await spoken(speaker)
+        assert connections(plan) == 3
+
+
+async def test_two_voices_of_one_name_share_their_sockets(plan: Plan, pool: InferencePool):
+    async with nothing_left(plan), ElevenLabsDouble(plan) as double:
+        models = models_for(double, pool)
+        for _ in range(2):
+            await spoken(voice(NAME, models))
+        await models.aclose()
+    assert connections(plan) == 1
+
+
+async def test_a_socket_can_be_opened_ahead(speaker: ElevenLabsVoice, plan: Plan):
+    await speaker.connect()
+    assert plan.open == 1
+    await spoken(speaker)
+    assert connections(plan) == 1
+
+
+async def test_opening_ahead_tells_what_is_wrong(speaking: Speaking):
+    async with speaking(key="wrong") as speaker:
+        _, error = await failure(speaker)
+        assert error.trouble is Trouble.AUTH
+        with pytest.raises(type(error), match="401"):
+            await speaker.connect()
+
+
+async def test_a_closed_context_has_its_place_until_its_last_message(speaking: Speaking, plan: Plan):
+    """A sixth context would end the socket (agents-js#1985)."""
+    async with speaking(between=0.05) as speaker:
+        for _ in range(6):
+            async with aclosing(speaker.speak(TEXT)) as pieces:
+                await anext(pieces)
+        assert connections(plan) == 2
+        assert plan.open == 2
+
+
+async def test_a_socket_that_the_vendor_closes_in_idleness_is_opened_again(speaking: Speaking, plan: Plan):
+    async with speaking(idle=0.1) as speaker:
+        await spoken(speaker)
+        await until(lambda: connections(plan) == 2)
+        await until(lambda: plan.open == 0)
+        await asyncio.sleep(0.05)
+        assert connections(plan) == 2  # that one was of no use
+        assert audio_of(await spoken(speaker)) == hum(TEXT)
+
+
+async def test_a_voice_that_is_not_used_any_more_is_not_kept_warm(
+    speaking: Speaking, plan: Plan, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(elevenlabs_sockets, "STAY_WARM", 0.0)
+    async with speaking(idle=0.1) as speaker:
+        await spoken(speaker)
+        await until(lambda: plan.open == 0)
+        await asyncio.sleep(0.05)
+        assert connections(plan) == 1
+
+
+async def test_a_socket_that_dies_takes_only_its_own_texts_with_it(speaking: Speaking, plan: Plan):
+    plan.add("tts-multi", Fault(), Fault(cut_after=3))
+    async with speaking(between=0.02) as speaker:
+        well = [asyncio.create_task(spoken(speaker)) for _ in range(5)]
+        ill = [asyncio.create_task(failure(speaker)) for _ in range(2)]
+        for task in well:
+            assert audio_of(await task) == hum(TEXT)
+        for task in ill:
+            assert (await task)[1].trouble is Trouble.CUT
+        assert audio_of(await spoken(speaker)) == hum(TEXT)
+
+
+async def test_a_socket_that_gave_wrong_audio_ends_with_the_last_of_its_texts(speaking: Speaking, plan: Plan):
+    plan.add("tts-context", Fault(wrong_rate=True), Fault(dribble=0.02))
+    async with speaking() as speaker:
+        ill = asyncio.create_task(failure(speaker))
+        well = asyncio.create_task(spoken(speaker))
+        assert (await ill)[1].trouble is Trouble.BAD_FORMAT
+        assert plan.open == 1
+        assert audio_of(await well) == hum(TEXT)
+        await until(lambda: plan.open == 0)
+        assert audio_of(await spoken(speaker)) == hum(TEXT)
+        assert connections(plan) == 2
+
+
+async def test_there_is_an_end_to_sockets(speaking: Speaking, plan: Plan, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(elevenlabs_sockets, "MOST_SOCKETS", 1)
+    async with speaking(between=0.01) as speaker:
+        well = [asyncio.create_task(spoken(speaker)) for _ in range(5)]
+        await until(lambda: len(contexts(plan)) == 5)
+        _, error = await failure(speaker)
+        assert (error.trouble, error.retryable) == (Trouble.RATE_LIMITED, True)
+        await asyncio.gather(*well)
+
+
+async def test_a_socket_that_swallows_texts_is_left_for_another(
+    speaking: Speaking, plan: Plan, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(elevenlabs_socket, "SUSPECT_AFTER", 0.05)
+    plan.add("tts-multi", Fault(silent=True))
+    async with speaking() as speaker:
+        await given_up(speaker, after=0.1)
+        await until(lambda: plan.open == 0)
+        assert audio_of(await spoken(speaker)) == hum(TEXT)
+
+
+async def test_a_context_that_never_ends_makes_its_socket_suspect(
+    speaking: Speaking, plan: Plan, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(elevenlabs_socket, "FINAL_WITHIN", 0.05)
+    plan.add("tts-context", Fault(stall_after=1))
+    async with speaking() as speaker:
+        async with aclosing(speaker.speak(TEXT)) as pieces:
+            await anext(pieces)
+        await asyncio.sleep(0.1)
+        assert audio_of(await spoken(speaker)) == hum(TEXT)
+        assert connections(plan) == 2
+        await until(lambda: plan.open == 1)
+
+
+async def test_after_the_close_it_does_not_speak(plan: Plan, pool: InferencePool):
+    async with nothing_left(plan), ElevenLabsDouble(plan) as double:
+        models = models_for(double, pool)
+        speaker = voice(NAME, models)
+        await models.aclose()
+        with pytest.raises(InvalidState):
+            await spoken(speaker)
+
+
+# --- what goes wrong -----------------------------------------------------------------------------
+
+
+REFUSALS = {
+    "refused": (Fault(refuse=True), Trouble.CONNECT, True),
+    "blackhole": (Fault(blackhole=True), Trouble.CONNECT, True),
+    "wrong key": (Fault(status=401, code="invalid_api_key"), Trouble.AUTH, False),
+    "no money": (Fault(status=401, code="quota_exceeded"), Trouble.QUOTA, False),
+    "no voice": (Fault(status=404, code="voice_not_found"), Trouble.REJECTED, False),
+    "too many": (Fault(status=429, code="too_many_concurrent_requests"), Trouble.RATE_LIMITED, True),
+    "busy": (Fault(status=429, code="system_busy"), Trouble.RATE_LIMITED, True),
+    "down": (Fault(status=503), Trouble.UNAVAILABLE, True),
+    "told: no money": (Fault(code="quota_exceeded"), Trouble.QUOTA, False),
+    "told: wrong key": (Fault(code="invalid_api_key"), Trouble.AUTH, False),
+    "told: too many": (Fault(code="max_active_conversations"), Trouble.RATE_LIMITED, True),
+    "told: something": (Fault(code="voice_id_does_not_exist"), Trouble.REJECTED, False),
+    "cut at once": (Fault(cut_after=0), Trouble.CUT, True),
+    "closed at once": (Fault(close_after=0), Trouble.CUT, True),
+    "empty": (Fault(empty=True), Trouble.EMPTY, True),
+    "garbage": (Fault(garbage=True), Trouble.BAD_FORMAT, True),
+}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "fault", "trouble", "retryable"),
+    [pytest.param("tts-multi", *refusal, id=name) for name, refusal in REFUSALS.items()]
+    + [
+        pytest.param("tts-context", *refusal, id=f"{name}, of one text")
+        for name, refusal in REFUSALS.items()
+        if not (refusal[0].refuse or refusal[0].blackhole or refusal[0].status)
+    ],
+)
+async def test_a_refusal_is_told_in_our_words_and_the_next_text_is_spoken(
+    speaking: Speaking,
+    plan: Plan,
+    endpoint: str,
+    fault: Fault,
+    trouble: Trouble,
+    retryable: bool,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(elevenlabs_socket, "CONNECT_WITHIN", 0.2)
+    plan.add(endpoint, fault)
+    async with speaking() as speaker:
+        pieces, error = await failure(speaker)
+        assert (pieces, error.trouble, error.retryable) == ([], trouble, retryable)
+        assert audio_of(await spoken(speaker)) == hum(TEXT)
+
+
+async def test_when_to_come_back_is_told(speaking: Speaking, plan: Plan):
+    plan.add("tts-multi", Fault(status=429, code="system_busy", retry_after=7))
+    async with speaking() as speaker:
+        assert (await failure(speaker))[1].retry_after == 7
+
+
+@pytest.mark.parametrize("endpoint", ["tts-multi", "tts-context"])
+@pytest.mark.parametrize("fault", [Fault(cut_after=3), Fault(close_after=3)], ids=["cut", "closed"])
+async def test_what_came_before_the_break_is_spoken(
+    speaking: Speaking, plan: Plan, endpoint: str, fault: Fault
+):
+    plan.add(endpoint, fault)
+    async with speaking() as speaker:
+        pieces, error = await failure(speaker)
+        assert (error.trouble, error.retryable) == (Trouble.CUT, True)
+        assert words_of(pieces) == TEXT.split()[: len(words_of(pieces))]
+        assert 0.5 < sum(piece.seconds for piece in pieces) <= 0.9
+        assert audio_of(await spoken(speaker)) == hum(TEXT)
+
+
+@pytest.mark.parametrize("endpoint", ["tts-multi", "tts-context"])
+async def test_audio_of_another_rate_is_found_out(speaking: Speaking, plan: Plan, endpoint: str):
+    plan.add(endpoint, Fault(wrong_rate=True))
+    async with speaking() as speaker:
+        pieces, error = await failure(speaker)
+        assert error.trouble is Trouble.BAD_FORMAT
+        assert sum(piece.seconds for piece in pieces) < 2
+
+
+async def test_a_file_instead_of_raw_audio_is_found_out(speaking: Speaking):
+    async with speaking(speak=lambda text: b"RIFF\x24\x08\x00\x00WAVEfmt " + hum(text)) as speaker:
+        pieces, error = await failure(speaker)
+        assert (pieces, error.trouble) == ([], Trouble.BAD_FORMAT)
+
+
+@pytest.mark.parametrize("endpoint", ["tts-multi", "tts-context"])
+@pytest.mark.parametrize("fault", [Fault(stall_after=2), Fault(silent=True)], ids=["stalls", "silent"])
+async def test_who_waits_no_longer_leaves_nothing_behind(
+    speaking: Speaking, plan: Plan, endpoint: str, fault: Fault
+):
+    plan.add(endpoint, fault)
+    async with speaking() as speaker:
+        await given_up(speaker, after=0.1)
+
+
+@pytest.mark.parametrize("endpoint", ["tts-multi", "tts-context"])
+@pytest.mark.parametrize("fault", [Fault(delay=0.1), Fault(dribble=0.02)], ids=["late", "dribbles"])
+async def test_a_slow_vendor_is_heard_whole(speaking: Speaking, plan: Plan, endpoint: str, fault: Fault):
+    plan.add(endpoint, fault)
+    async with speaking() as speaker:
+        assert audio_of(await spoken(speaker)) == hum(TEXT)
+
+
+# --- interruptions -------------------------------------------------------------------------------
+
+
+async def test_a_text_that_is_given_up_is_closed_and_its_late_audio_dropped(speaking: Speaking, plan: Plan):
+    async with speaking(between=0.01) as speaker:
+        async with aclosing(speaker.speak(TEXT)) as pieces:
+            await anext(pieces)
+        assert audio_of(await spoken(speaker, "Something else.")) == hum("Something else.")
+        assert {"context_id": "c1", "close_context": True} in plan.of("tts-multi")
+        assert contexts(plan) == ["c1", "c2"]
+        assert connections(plan) == 1
+
+
+def stamped(text: str) -> bytes:
+    """Audio that tells which text it is of."""
+    return bytes([zlib.crc32(text.strip().encode()) % 251]) * (480 * len(text.strip()))
+
+
+async def test_two_hundred_interruptions(speaking: Speaking, plan: Plan):
+    """Three calls at once, interrupted at random moments; the ledger tells what was heard."""
+    chance = random.Random(4)
+    colours = ["red", "blue", "green", "white", "black", "brown", "grey", "pink", "golden", "silver"]
+    names = ["Ann", "Bob", "Cleo", "Dan", "Eve", "Finn", "Gail", "Hugo", "Ines", "Jack"]
+    towns = ["Springfield", "Greenville"]
+    said = [
+        f"The {colour} parcel for {name} of {town} is on its way, and it takes a while."
+        for colour in colours
+        for name in names
+        for town in towns
+    ]
+    heard_some = unheard_some = 0
+
+    async def interrupted(speaker: ElevenLabsVoice, turn: int, *, patience: float, elapsed: float) -> None:
+        nonlocal heard_some, unheard_some
+        playback = Playback()
+
+        async def answer() -> None:
+            async with aclosing(speak(speaker, turn, said[turn])) as clips:
+                async for clip in clips:
+                    assert set(clip.audio) <= set(stamped(said[turn])), "audio of another text"
+                    playback.send(clip, 0.0)
+
+        task = asyncio.create_task(answer())
+        await asyncio.wait([task], timeout=patience)
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
+        playback.clear(elapsed)
+        heard = playback.heard(turn).split()
+        assert heard == said[turn].split()[: len(heard)]
+        heard_some += bool(heard)
+        unheard_some += len(heard) < len(said[turn].split())
+
+    async def call(speaker: ElevenLabsVoice, turns: range) -> None:
+        for turn in turns:
+            await interrupted(speaker, turn, patience=chance.uniform(0, 0.03), elapsed=chance.uniform(0, 4))
+
+    async with speaking(speak=stamped, between=0.001) as speaker:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as calls:
+            for first in range(3):
+                calls.create_task(call(speaker, range(first, 200, 3)))
+        sockets = speaker._sockets._sockets
+        await until(lambda: not any(socket._contexts or socket._left for socket in sockets))
+    assert heard_some > 20
+    assert unheard_some > 100
+    closed = [asked["context_id"] for asked in plan.of("tts-multi") if asked.get("close_context")]
+    assert closed == contexts(plan)
