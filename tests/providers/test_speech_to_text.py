@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from callbot.providers.inference import InferencePool
 from callbot.providers.ports import SpeechToText, Transcribed
 from callbot.providers.registry import Models, hearing
-from tests.providers.conftest import Say
+from callbot.vendors import Accounts
+from tests.doubles.deepgram import DeepgramDouble
+from tests.doubles.plan import Plan
+from tests.providers.conftest import Say, our_tasks
 
 SAID = "I have a question about my bill."
 ADAPTERS = {
@@ -20,15 +24,28 @@ ADAPTERS = {
     "detecting": "moonshine+whisper",
 }
 
+VENDORS = ["deepgram:nova-3", "deepgram-flux:flux-general-en"]
+
 pytestmark = pytest.mark.models
 Open = Callable[[], SpeechToText]
 
 
-@pytest.fixture(params=ADAPTERS)
-def ears(request: pytest.FixtureRequest, models: Models) -> Open:
+@pytest.fixture(params=[*ADAPTERS, *VENDORS])
+async def ears(request: pytest.FixtureRequest, models: Models, pool: InferencePool) -> AsyncIterator[Open]:
+    if request.param in VENDORS:
+        async with DeepgramDouble(Plan(), hear=lambda audio: SAID if is_speech(audio) else "") as double:
+            accounts = Accounts.of({"deepgram": "dg-key"}, {"deepgram": double.url})
+            there = hearing(request.param, Models(pool, cache=Path(), accounts=accounts))
+            yield lambda: there.for_call(["en"])
+        return
     languages = ["en", "es"] if request.param == "detecting" else ["en"]
     heard = hearing(ADAPTERS[request.param], models)
-    return lambda: heard.for_call(languages)
+    yield lambda: heard.for_call(languages)
+
+
+def is_speech(audio: bytes) -> bool:
+    """More than a click: half a second is not silence."""
+    return len(audio) - audio.count(b"\xff") - audio.count(b"\x7f") > 4_000
 
 
 @pytest.fixture(scope="session")
@@ -151,7 +168,7 @@ async def test_closing_while_it_decodes_leaves_no_task_and_no_thread(ears: Open,
     await opened.aclose()
     async for event in opened.events():
         pytest.fail(f"{event} after the close")
-    assert len(asyncio.all_tasks()) == 1
+    assert len(our_tasks()) == 1
     assert threading.active_count() <= max(threads, 4)
 
 

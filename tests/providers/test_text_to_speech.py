@@ -16,6 +16,10 @@ from callbot.providers.tts.cached import CachedVoice
 from callbot.providers.tts.fake import FakeVoice
 from callbot.providers.tts.hibari import CHARACTERS
 from callbot.providers.tts.hibari_model import HibariModel
+from callbot.vendors import Accounts
+from tests.doubles.deepgram import DeepgramDouble
+from tests.doubles.plan import Plan
+from tests.providers.conftest import our_tasks
 
 pytestmark = pytest.mark.models
 
@@ -25,7 +29,9 @@ TEXT = (
 )
 
 
-@pytest.fixture(params=[*CHARACTERS, "espeak:es", "espeak:en-us", "fake", "cached", "cached again"])
+@pytest.fixture(
+    params=[*CHARACTERS, "espeak:es", "espeak:en-us", "fake", "cached", "cached again", "deepgram"]
+)
 async def speaker(
     request: pytest.FixtureRequest, models: Models, hibari: HibariModel, pool: InferencePool, tmp_path: Path
 ) -> AsyncIterator[TextToSpeech]:
@@ -35,10 +41,23 @@ async def speaker(
             await cached.warm([TEXT, "Hello there."])
         yield cached
         return
+    if request.param == "deepgram":
+        async with DeepgramDouble(Plan(), speak=hummed) as double:
+            accounts = Accounts.of({"deepgram": "dg-key"}, {"deepgram": double.url})
+            there = Models(pool, cache=tmp_path, accounts=accounts)
+            yield voice(request.param, there)
+            await there.aclose()
+        return
     own = Models(pool, cache=tmp_path)  # its espeak process belongs to this test's loop
     own.once("hibari", lambda: hibari)
     yield voice(request.param, own)
     await own.aclose()
+
+
+def hummed(text: str) -> bytes:
+    """60 ms for each character of a text that a vendor was sent."""
+    times = np.arange(480 * len(text), dtype=np.float32) / 8000
+    return mulaw.encode(np.float32(0.3) * np.sin(np.float32(2 * np.pi * 440) * times))
 
 
 async def spoken(speaker: TextToSpeech, text: str) -> list[Speech]:
@@ -60,6 +79,8 @@ async def test_the_pieces_joined_have_the_words_of_the_text(speaker: TextToSpeec
 
 async def test_the_words_of_a_piece_cover_its_text_in_order_and_in_time(speaker: TextToSpeech):
     for piece in await spoken(speaker, TEXT):
+        if not piece.words:
+            continue  # a voice that does not know them
         assert [word.word for word in piece.words] == piece.text.split()
         moments = [moment for word in piece.words for moment in (word.start, word.end)]
         assert moments == sorted(moments)
@@ -95,10 +116,12 @@ async def test_the_same_text_gives_the_same_speech(speaker: TextToSpeech):
 
 
 async def test_closing_it_half_way_leaves_no_task_and_the_voice_goes_on_speaking(speaker: TextToSpeech):
+    await spoken(speaker, "Hello there.")  # what is kept between sentences is there
+    before = our_tasks()
     pieces = speaker.speak(TEXT)
     first = await anext(pieces)
     await pieces.aclose()  # type: ignore[attr-defined]
-    assert len(asyncio.all_tasks()) == 1
+    assert our_tasks() <= before
     assert alike((await spoken(speaker, TEXT))[:1], [first])
 
 
