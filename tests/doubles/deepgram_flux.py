@@ -85,7 +85,9 @@ class Flux(Session):
 
     async def _news(self) -> None:
         self._shown = len(self._turn)
-        before, self._text = self._text, await asyncio.to_thread(self.conduct.hear, bytes(self._turn))
+        before = self._text
+        if len(self._turn) > self._quiet:  # of silence, models make words up
+            self._text = await asyncio.to_thread(self.conduct.hear, bytes(self._turn))
         if not self._speaking:
             if not self._text:
                 await self._piece("Update")

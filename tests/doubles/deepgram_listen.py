@@ -131,7 +131,8 @@ class Listen(Session):
 
     async def _results(self, *, final: bool) -> dict[str, Any]:
         audio, start = bytes(self._segment), self._begin / RATE
-        text = await asyncio.to_thread(self.conduct.hear, audio)
+        sound = len(audio) > self._quiet  # of silence, models make words up
+        text = await asyncio.to_thread(self.conduct.hear, audio) if sound else ""
         length = len(audio) / RATE
         words = text.split()
         alternative: dict[str, Any] = {

@@ -20,6 +20,15 @@ SILENCE = b"\xff"
 Say = Callable[[str], bytes]
 
 
+def our_tasks() -> set[asyncio.Task[object]]:
+    """All tasks but those of doubles, whose servers run on the same loop."""
+    return {
+        task
+        for task in asyncio.all_tasks()
+        if not task.get_name().startswith("double") and "RequestHandler" not in repr(task.get_coro())
+    }
+
+
 @pytest.fixture(scope="session")
 def pool() -> Iterator[InferencePool]:
     pool = InferencePool(2)

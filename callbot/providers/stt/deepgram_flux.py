@@ -160,8 +160,7 @@ class FluxDialect:
         answered = self._flushes.covered(end, slack=_QUIET if ended else _NEARLY)
         yield from self._answer(answered)
         if utterance is not None and utterance not in answered:
-            changed_its_mind = ended or event == "TurnResumed"
-            yield from self._news_of(utterance, final=changed_its_mind and utterance.answered)
+            yield from self._news_of(utterance, judged=ended or event == "TurnResumed")
 
     def _utterance_of(self, index: int, end: float, text: str) -> _Utterance | None:
         """A turn belongs to the utterance in which its first word was heard."""
@@ -177,12 +176,14 @@ class FluxDialect:
             utterance.told = utterance.news(final=True)
             yield utterance.told
 
-    def _news_of(self, utterance: _Utterance, *, final: bool) -> Iterator[Transcribed]:
-        news, before = utterance.news(final=final), utterance.told
+    def _news_of(self, utterance: _Utterance, *, judged: bool) -> Iterator[Transcribed]:
+        """``judged``: the vendor has made up its mind about the turn, which is news after a final, too."""
         past = utterance is not self._utterances[-1]
+        final = judged and utterance.answered
+        news, before = utterance.news(final=final), utterance.told
         if not news.text or (past and not final):
             return
-        if (past or not final) and before is not None and news.text == before.text:
+        if (past or not judged) and before is not None and news.text == before.text:
             return  # only surer, or less so
         if news != before:
             utterance.told = news

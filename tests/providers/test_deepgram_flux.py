@@ -1,0 +1,317 @@
+"""Deepgram's ``/v2/listen`` (Flux) as ears, against the double; and the dialect alone."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from callbot.errors import ProviderError, Trouble
+from callbot.providers.inference import InferencePool
+from callbot.providers.ports import SpeechToText, Transcribed
+from callbot.providers.registry import Models, hearing
+from callbot.providers.stt.deepgram_flux import FluxDialect, FluxHearing
+from callbot.vendors import Account, Accounts, Unconfigured
+from tests.doubles.deepgram import DeepgramDouble
+from tests.doubles.plan import Fault, Plan
+from tests.providers.deepgram_audio import LOUD, QUIET, WORD_BYTES, hear
+from tests.providers.test_deepgram_listen import gone, next_final, send
+
+TWO, FOUR = LOUD * 2 * WORD_BYTES, LOUD * 4 * WORD_BYTES
+PAUSE = QUIET * 800
+
+
+@asynccontextmanager
+async def call(
+    pool: InferencePool, *faults: Fault, name: str = "deepgram-flux:flux-general-en", key: str = "dg-key"
+) -> AsyncIterator[tuple[SpeechToText, Plan]]:
+    plan = Plan()
+    plan.add("flux", *faults)
+    async with DeepgramDouble(plan, hear=hear) as double:
+        models = Models(pool, cache=Path(), accounts=Accounts.of({"deepgram": key}, {"deepgram": double.url}))
+        ears = hearing(name, models).for_call(["en"])
+        try:
+            yield ears, plan
+        finally:
+            await ears.aclose()
+            await gone(plan)
+
+
+async def events(ears: SpeechToText, *, until_over: float) -> list[Transcribed]:
+    """Up to the first that is so sure."""
+    found: list[Transcribed] = []
+    async with asyncio.timeout(5):
+        async for event in ears.events():
+            found.append(event)
+            if event.turn_over is not None and event.turn_over >= until_over:
+                break
+    return found
+
+
+async def test_a_flush_is_answered_from_the_news_that_covers_it(pool: InferencePool):
+    async with call(pool) as (ears, plan):
+        ears.start(7)
+        send(ears, FOUR + PAUSE)
+        ears.flush()
+        final = await next_final(ears)
+    assert final.turn_over is not None
+    assert 0 < final.turn_over < 0.5
+    assert final == Transcribed(7, "Four", True, None, pytest.approx(0.9), final.turn_over)
+    query = plan.of("flux")[0]
+    assert (query["model"], query["encoding"], query["sample_rate"]) == ("flux-general-en", "mulaw", "8000")
+    assert float(query["eager_eot_threshold"]) < float(query["eot_threshold"])
+
+
+async def test_the_vendor_becomes_surer_after_the_final_and_says_so(pool: InferencePool):
+    async with call(pool) as (ears, _):
+        ears.start(1)
+        send(ears, FOUR + PAUSE)
+        ears.flush()
+        send(ears, QUIET * 8_000)
+        found = await events(ears, until_over=0.7)
+    finals = [event for event in found if event.final]
+    assert [event.text for event in finals] == ["Four", "Four", "Four"]
+    sure = [event.turn_over for event in finals]
+    assert sure == sorted(sure)
+    assert sure[0] < 0.5 <= sure[1] < 0.7 <= sure[2]  # covered; EagerEndOfTurn; EndOfTurn
+
+
+async def test_a_caller_who_goes_on_is_heard_whole_though_the_vendor_ended_the_turn(pool: InferencePool):
+    async with call(pool) as (ears, _):
+        ears.start(1)
+        send(ears, FOUR + QUIET * 8_000)
+        await events(ears, until_over=0.7)
+        send(ears, TWO + PAUSE)
+        ears.flush()
+        assert (await next_final(ears)).text == "Four Two"
+
+
+async def test_an_utterance_begins_empty_though_the_vendors_turn_was_open(pool: InferencePool):
+    async with call(pool) as (ears, plan):
+        ears.start(1)
+        send(ears, FOUR + PAUSE)
+        ears.flush()
+        assert (await next_final(ears)).text == "Four"
+        ears.start(2)
+        send(ears, TWO + PAUSE)
+        ears.flush()
+        final = await next_final(ears)
+    assert (final.utterance, final.text) == (2, "Two")
+    assert plan.of("flux message") == [{"type": "ForceEndTurn"}, {"type": "CloseStream"}]
+
+
+async def test_a_turn_that_goes_on_after_all_is_told_as_less_sure(pool: InferencePool):
+    async with call(pool) as (ears, _):
+        ears.start(1)
+        send(ears, FOUR + QUIET * 4_500)
+        assert (await events(ears, until_over=0.5))[-1].text == "Four"
+        send(ears, TWO + PAUSE)
+        async with asyncio.timeout(5):
+            async for event in ears.events():
+                if event.text == "Six":
+                    break
+    assert event.turn_over is not None
+    assert event.turn_over < 0.5
+
+
+async def test_silence_alone_is_an_empty_final_and_judged_by_nobody(pool: InferencePool):
+    async with call(pool) as (ears, _):
+        ears.start(1)
+        send(ears, QUIET * 4_000)
+        ears.flush()
+        assert await next_final(ears) == Transcribed(1, "", True)
+
+
+async def test_an_end_of_turn_that_comes_twice_is_told_once(pool: InferencePool):
+    async with call(pool, Fault(duplicate=True)) as (ears, _):
+        ears.start(1)
+        send(ears, FOUR + PAUSE)
+        ears.flush()
+        send(ears, QUIET * 9_000)
+        await events(ears, until_over=0.7)
+        ears.start(2)
+        send(ears, TWO + PAUSE)
+        ears.flush()
+        assert (await next_final(ears)).utterance == 2
+
+
+async def test_the_vendors_several_languages(pool: InferencePool):
+    async with call(pool, name="deepgram-flux:flux-general-multi") as (ears, plan):
+        ears.start(1)
+        send(ears, TWO + PAUSE)
+        ears.flush()
+        assert (await next_final(ears)).language == "en"
+    assert plan.of("flux")[0]["language_hint"] == "en"
+
+
+@pytest.mark.parametrize("fault", [Fault(silent=True), Fault(stall_after=0)])
+async def test_a_deaf_vendor_is_answered_for_with_nothing(
+    fault: Fault, pool: InferencePool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(FluxDialect, "patience", 0.1)
+    async with call(pool, fault) as (ears, _):
+        ears.start(1)
+        send(ears, FOUR)
+        ears.flush()
+        assert await next_final(ears) == Transcribed(1, "", True)
+
+
+async def test_a_vendor_that_stalls_is_answered_for_with_what_it_said(
+    pool: InferencePool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(FluxDialect, "patience", 0.1)
+    async with call(pool, Fault(stall_after=1)) as (ears, _):
+        ears.start(1)
+        send(ears, FOUR)
+        ears.flush()
+        assert (await next_final(ears)).text == "Two"
+
+
+@pytest.mark.parametrize("fault", [Fault(delay=0.2), Fault(dribble=0.02), Fault(late=0.1)])
+async def test_a_slow_vendor_is_waited_for(fault: Fault, pool: InferencePool):
+    async with call(pool, fault) as (ears, _):
+        ears.start(1)
+        send(ears, FOUR + TWO)
+        ears.flush()
+        assert (await next_final(ears)).text == "Six"
+
+
+@pytest.mark.parametrize(
+    ("fault", "trouble", "retryable"),
+    [
+        (Fault(refuse=True), Trouble.CONNECT, True),
+        (Fault(status=401, code="INVALID_AUTH"), Trouble.AUTH, False),
+        (Fault(status=429, code="TOO_MANY_REQUESTS"), Trouble.RATE_LIMITED, True),
+        (Fault(status=400, code="No such model"), Trouble.REJECTED, False),
+        (Fault(status=500, code="oops"), Trouble.UNAVAILABLE, True),
+        (Fault(cut_after=1), Trouble.CUT, True),
+        (Fault(close_after=1), Trouble.CUT, True),
+        (Fault(empty=True), Trouble.CUT, True),
+        (Fault(garbage=True), Trouble.BAD_FORMAT, True),
+    ],
+)
+async def test_a_failure_of_the_vendor_is_told_in_our_words(
+    fault: Fault, trouble: Trouble, retryable: bool, pool: InferencePool
+):
+    async with call(pool, fault) as (ears, _):
+        ears.start(1)
+        send(ears, FOUR + FOUR)
+        with pytest.raises(ProviderError) as failed:
+            await next_final(ears)
+    assert (failed.value.trouble, failed.value.retryable) == (trouble, retryable)
+    assert failed.value.provider == "deepgram-flux:flux-general-en"
+
+
+async def test_a_vendor_that_does_not_answer_the_handshake_is_given_up(
+    pool: InferencePool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("callbot.providers.stt.socket_ears.CONNECT_WITHIN", 0.1)
+    async with call(pool, Fault(blackhole=True)) as (ears, _):
+        with pytest.raises(ProviderError) as failed:
+            await next_final(ears)
+    assert failed.value.trouble is Trouble.CONNECT
+
+
+async def test_closing_at_any_moment_leaves_no_task_and_no_connection(pool: InferencePool):
+    before = asyncio.all_tasks()
+    for pause in (0, 0.001, 0.002, 0.005, 0.01, 0.03):
+        async with call(pool, Fault(dribble=0.005)) as (ears, _):
+            ears.start(1)
+            send(ears, FOUR)
+            ears.flush()
+            await asyncio.sleep(pause)
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
+
+
+def test_without_a_key_it_says_what_to_set(pool: InferencePool):
+    with pytest.raises(Unconfigured, match="DEEPGRAM_API_KEY"):
+        hearing("deepgram-flux", Models(pool, cache=Path()))
+
+
+@pytest.mark.parametrize(
+    ("named", "languages", "model"),
+    [("", ["en"], "flux-general-en"), ("", ["en", "es"], "flux-general-multi"), ("flux-x", ["es"], "flux-x")],
+)
+async def test_the_model_is_the_one_named_or_the_one_that_hears_the_languages(
+    named: str, languages: list[str], model: str
+):
+    ears = FluxHearing("x", Account("deepgram", "http://127.0.0.1:9", "k"), named).for_call(languages)
+    query = parse_qs(urlsplit(ears._dialect.url).query)  # type: ignore[attr-defined]
+    assert query["model"] == [model]
+    assert query.get("language_hint") == (languages if model == "flux-general-multi" else None)
+    await ears.aclose()
+
+
+# --- the dialect alone -----------------------------------------------------------------------------
+
+
+def a_dialect() -> FluxDialect:
+    return FluxDialect(
+        "deepgram-flux", Account("deepgram", "https://api.example.com", "k"), "flux-general-en", []
+    )
+
+
+def turn_info(event: str, index: int, end: float, text: str, over: float, **more: Any) -> str:
+    said = {
+        "type": "TurnInfo",
+        "event": event,
+        "turn_index": index,
+        "audio_window_start": 0.0,
+        "audio_window_end": end,
+        "transcript": text,
+        "words": [{"word": word, "confidence": 0.5} for word in text.split()],
+        "end_of_turn_confidence": over,
+    }
+    return json.dumps(said | more)
+
+
+def test_a_turn_that_timed_out_is_over_whatever_its_confidence():
+    dialect = a_dialect()
+    dialect.start(1)
+    list(dialect.audio(b"\xff" * 8000))
+    (event,) = dialect.received(turn_info("EndOfTurn", 0, 1.0, "Well", 0.2, trigger="timeout"))
+    assert (event.final, event.turn_over) == (False, 0.7)
+    list(dialect.flush())
+    dialect.start(2)
+    assert list(dialect.received(turn_info("Update", 1, 1.25, "", 0.0))) == [
+        Transcribed(1, "Well", True, None, 0.5, 0.7)
+    ]
+
+
+def test_the_end_that_we_forced_on_the_turn_before_is_no_news():
+    dialect = a_dialect()
+    dialect.start(1)
+    list(dialect.audio(b"\xff" * 8000))
+    list(dialect.flush())
+    (final,) = dialect.received(turn_info("Update", 0, 1.0, "Well", 0.2))
+    assert final.final
+    assert [json.loads(str(message)) for message in dialect.start(2)] == [{"type": "ForceEndTurn"}]
+    assert list(dialect.received(turn_info("EndOfTurn", 0, 1.25, "Well", 0.3, trigger="manual"))) == []
+    (corrected,) = dialect.received(turn_info("EndOfTurn", 0, 1.25, "Well.", 0.3, trigger="manual"))
+    assert (corrected.utterance, corrected.text, corrected.final) == (1, "Well.", True)
+
+
+def test_an_update_that_is_only_surer_is_no_news():
+    dialect = a_dialect()
+    dialect.start(1)
+    list(dialect.audio(b"\xff" * 8000))
+    assert len(list(dialect.received(turn_info("StartOfTurn", 0, 0.5, "Well", 0.1)))) == 1
+    assert list(dialect.received(turn_info("Update", 0, 0.75, "Well", 0.2))) == []
+
+
+def test_what_it_does_not_know_is_ignored_and_what_it_cannot_read_is_an_error():
+    dialect = a_dialect()
+    assert list(dialect.flush()) == []
+    assert list(dialect.received('{"type": "Connected", "request_id": "x", "sequence_id": 0}')) == []
+    for message in ("{", "[]", "{}", b"\x00\xff", '{"type": "TurnInfo"}', '{"type": "Error"}'):
+        with pytest.raises(ProviderError) as failed:
+            dialect.received(message)
+        assert failed.value.trouble is Trouble.BAD_FORMAT
+    with pytest.raises(ProviderError) as failed:
+        dialect.received('{"type": "Error", "code": "INTERNAL_SERVER_ERROR", "description": "..."}')
+    assert failed.value.trouble is Trouble.UNAVAILABLE
