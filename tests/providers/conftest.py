@@ -20,15 +20,6 @@ SILENCE = b"\xff"
 Say = Callable[[str], bytes]
 
 
-def our_tasks() -> set[asyncio.Task[object]]:
-    """All tasks but those of doubles, whose servers run on the same loop."""
-    return {
-        task
-        for task in asyncio.all_tasks()
-        if not task.get_name().startswith("double") and "RequestHandler" not in repr(task.get_coro())
-    }
-
-
 @pytest.fixture(scope="session")
 def pool() -> Iterator[InferencePool]:
     pool = InferencePool(2)
@@ -88,7 +79,11 @@ async def openai_models(pool: InferencePool, tmp_path: Path) -> AsyncIterator[Mo
 
 def tasks_of_ours() -> set[asyncio.Task[Any]]:
     """All but those of a vendor's double, which end when it has noticed that we went."""
-    return {task for task in asyncio.all_tasks() if "aiohttp" not in _file(task)}
+    return {
+        task
+        for task in asyncio.all_tasks()
+        if "aiohttp" not in _file(task) and not task.get_name().startswith("double")
+    }
 
 
 def _file(task: asyncio.Task[Any]) -> str:
