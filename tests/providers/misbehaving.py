@@ -6,6 +6,7 @@ ever. A number is so many seconds of waiting, ``FOR_EVER`` a wait without an end
 
 import asyncio
 import math
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -205,13 +206,8 @@ def _code(word: str) -> int:
 
 def understood(audio: bytes) -> str:
     words = {code: word for word, code in _CODES.items()}
-    found: list[str] = []
-    before = -1
-    for code in audio:
-        if code != before and code in words:
-            found.append(words[code])
-        before = code
-    return " ".join(found)
+    stretches = re.sub(rb"(?s)(.)\1+", rb"\1", audio)
+    return " ".join(words[code] for code in stretches if code in words)
 
 
 @dataclass
