@@ -154,13 +154,17 @@ class ScriptedModel:
         script = self.scripts[min(len(self.asked), len(self.scripts) - 1)]
         self.asked.append(prompt)
         left = self.text[0 if self.stubborn else self._said(prompt.messages) :]
-        called = False
+        called, said = False, ""
         try:
             for step in script:
                 if step is None:
                     return
                 if isinstance(step, Exception):
                     raise step
+                if isinstance(step, ToolCall) and said.strip() and left:
+                    word, space, left = left.partition(" ")  # no model calls in the middle of a word
+                    yield Words(word + space)
+                    said = ""
                 if isinstance(step, Words | ToolCall | Finished):
                     called |= isinstance(step, ToolCall)
                     yield step

@@ -28,6 +28,7 @@ FALLBACKS = {
     "fallback": [],
     "fallback to the second": [Bad(refuse=trouble(Trouble.UNAVAILABLE))],
     "fallback in mid-utterance": [Bad(fail_after=0.5, partials=False)],
+    "fallback to moonshine": [Bad(fail_after=0.5, partials=False)],
 }
 """How the recogniser before the good one fails."""
 
@@ -35,10 +36,11 @@ pytestmark = pytest.mark.models
 Open = Callable[[], SpeechToText]
 
 
-def fallback(bads: list[Bad], models: Models) -> Hearing:
-    broken = {"broken": ScriptedHearing(bads)} if bads else {}
+def fallback(name: str, models: Models) -> Hearing:
+    broken = {"broken": ScriptedHearing(FALLBACKS[name])} if FALLBACKS[name] else {}
+    good = "moonshine" if name.endswith("moonshine") else "fake"
     return FallbackHearing(
-        {**broken, "fake": hearing(ADAPTERS["fake"], models)},
+        {**broken, good: hearing(ADAPTERS[good], models)},
         breakers=Breakers(Limits(failures=1000)),
         report=Told(),
     )
@@ -47,7 +49,7 @@ def fallback(bads: list[Bad], models: Models) -> Hearing:
 @pytest.fixture(params=[*ADAPTERS, *FALLBACKS])
 def ears(request: pytest.FixtureRequest, models: Models) -> Open:
     if request.param in FALLBACKS:
-        chain = fallback(FALLBACKS[request.param], models)
+        chain = fallback(request.param, models)
         return lambda: chain.for_call(["en"])
     languages = ["en", "es"] if request.param == "detecting" else ["en"]
     heard = hearing(ADAPTERS[request.param], models)
