@@ -35,12 +35,12 @@ class Chain(Generic[Provider]):
                 return name
         return next((name for name in left if not self.barred(name, now)), None)
 
-    def better(self, than: str, now: float) -> str | None:
+    def better(self, than: str, now: float, *, without: Collection[str] = ()) -> str | None:
         """The first that is preferred to ``than`` and may be asked."""
         for name in self.links:
             if name == than:
                 return None
-            if self.breakers.of(self.port, name).allows(now):
+            if name not in without and self.breakers.of(self.port, name).allows(now):
                 return name
         return None
 
@@ -52,12 +52,19 @@ class Attempts(Generic[Provider]):
     """One request: who is asked now (``name``, ``provider``), and who is next when that one fails.
 
     Each provider is asked once; the last that is left once more if its failure was retryable and the caller
-    has not waited long. ``at`` is who is at work already, and stays unless somebody better may be asked.
-    Raises ``ProviderError`` when nobody may be asked at all.
+    has not waited long. ``at`` is who is at work already, and stays unless somebody better may be asked, who
+    is none of ``shunned``. Raises ``ProviderError`` when nobody may be asked at all.
     """
 
-    def __init__(self, chain: Chain[Provider], now: float, *, at: str | None = None) -> None:
-        first = chain.pick(now) if at is None else chain.better(at, now) or at
+    def __init__(
+        self,
+        chain: Chain[Provider],
+        now: float,
+        *,
+        at: str | None = None,
+        shunned: Collection[str] = (),
+    ) -> None:
+        first = chain.pick(now) if at is None else chain.better(at, now, without=shunned) or at
         if first is None:
             raise _barred(chain)
         self._chain = chain

@@ -183,8 +183,11 @@ def test_the_kinds_of_bad_messages_are_those_of_the_decoder():
     assert set(BAD_MESSAGES) == {kind for given in raised for kind in re.findall(r'"(\w+)"', given)}
 
 
-def test_every_unit_belongs_to_one_port():
-    assert sorted(unit for units in UNITS.values() for unit in units) == sorted(Unit)
+def test_no_unit_belongs_to_two_ports():
+    units = [unit for units in UNITS.values() for unit in units]
+    assert len(units) == len(set(units))
+    assert set(units) <= set(Unit)
+    assert UNITS.keys() == set(Port)
 
 
 def test_the_answers_to_refused_calls_are_the_ways_of_overflowing():

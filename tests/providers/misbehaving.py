@@ -6,6 +6,7 @@ ever. A number is so many seconds of waiting, ``FOR_EVER`` a wait without an end
 
 import asyncio
 import math
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -153,13 +154,17 @@ class ScriptedModel:
         script = self.scripts[min(len(self.asked), len(self.scripts) - 1)]
         self.asked.append(prompt)
         left = self.text[0 if self.stubborn else self._said(prompt.messages) :]
-        called = False
+        called, said = False, ""
         try:
             for step in script:
                 if step is None:
                     return
                 if isinstance(step, Exception):
                     raise step
+                if isinstance(step, ToolCall) and said.strip() and left:
+                    word, space, left = left.partition(" ")  # no model calls in the middle of a word
+                    yield Words(word + space)
+                    said = ""
                 if isinstance(step, Words | ToolCall | Finished):
                     called |= isinstance(step, ToolCall)
                     yield step
@@ -205,13 +210,8 @@ def _code(word: str) -> int:
 
 def understood(audio: bytes) -> str:
     words = {code: word for word, code in _CODES.items()}
-    found: list[str] = []
-    before = -1
-    for code in audio:
-        if code != before and code in words:
-            found.append(words[code])
-        before = code
-    return " ".join(found)
+    stretches = re.sub(rb"(?s)(.)\1+", rb"\1", audio)
+    return " ".join(words[code] for code in stretches if code in words)
 
 
 @dataclass

@@ -230,6 +230,13 @@ async def test_the_next_may_call_what_the_first_did_not_come_to():
     assert (result.text.strip(), result.calls) == ("One moment.", [LOOK_UP])
 
 
+async def test_a_repetition_after_a_call_is_one_too():
+    one, two = pair([12, CUT])
+    two.stubborn, two.scripts = True, [[LOOK_UP]]
+    result, _ = await ask(one, two)
+    assert (result.text, result.calls) == (TEXT, [LOOK_UP])
+
+
 # --- what it costs -----------------------------------------------------------------------------------
 
 
@@ -303,8 +310,7 @@ def test_no_word_is_lost_or_said_twice_and_no_call_made_twice_after_a_break(
             assert result.text == TEXT
         else:
             assert TEXT.startswith(result.text.strip())
-        assert sum(LOOK_UP in script for script in (first, second, third)) >= (1 if result.calls else 0)
-        assert not result.calls or len({id(m) for m in models if m.asked}) <= 3
+        assert len(result.calls) <= max(script.count(LOOK_UP) for script in (first, second, third))
         endings = [piece for piece in result.pieces if isinstance(piece, Finished)]
         assert len(endings) == (0 if result.error else 1)
 

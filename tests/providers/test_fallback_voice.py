@@ -145,6 +145,13 @@ async def test_nothing_for_a_text_is_a_failure_and_nothing_for_no_text_is_not():
     assert (result.pieces, result.error, told.failed) == ([], None, [])
 
 
+async def test_a_stream_that_ends_well_but_too_early_is_a_break():
+    one, two = pair([4, None])
+    result, told = await say(one, two)
+    assert (result.text, two.asked) == (TEXT, [" ".join(WORDS[4:])])
+    assert told.failed == [("one", "two", Trouble.CUT)]
+
+
 PCM = (9000 * np.sin(np.arange(8000) * 0.3)).astype("<i2").tobytes()
 WRONG = {
     "a file's header": Speech("Thanks,", b"RIFF$\x00\x00\x00WAVEfmt " + tone(1)),

@@ -51,6 +51,8 @@ class Continuation:
 
     def finish(self) -> str:
         """What is held back, less what is repeated."""
+        if not self._held:
+            return ""
         self._decided = True
         held, self._held = self._held, ""
         words = [_plain(word) for word in held.split()]

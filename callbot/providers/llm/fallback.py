@@ -145,12 +145,11 @@ class _Answer:
         """What may be given out now; ``Finished`` is not among it."""
         if isinstance(piece, Words):
             return self._words(self._continuation.feed(self._whole.feed(piece.text)))
-        rest = self._continuation.feed(self._whole.finish()) + self._continuation.finish()
-        due = self._words(rest)
+        rest = self._continuation.feed(self._whole.finish())
         if isinstance(piece, ToolCall):
             self.called = True
-            due.append(piece)
-        return due
+            return [*self._words(rest), piece]
+        return self._words(rest + self._continuation.finish())
 
     def _words(self, text: str) -> list[Piece]:
         if self._said[-1:].isspace():

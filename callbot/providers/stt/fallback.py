@@ -6,11 +6,8 @@ not come. Then what was said is not lost: it is kept, and sent again.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
-
-import structlog
 
 from callbot.errors import ProviderError, Trouble
 from callbot.providers.accounting import Port, Report, Unit, Used
@@ -20,13 +17,14 @@ from callbot.providers.deadlines import STT, EarDeadlines
 from callbot.providers.ports import SpeechToText, Transcribed
 from callbot.providers.registry import Hearing
 from callbot.providers.stt.keeping import KeptUtterance
-
-log = structlog.get_logger(__name__)
+from callbot.providers.stt.opened import Recogniser, failure
 
 REMEMBERED: Final = 4
 """Utterances: the present one, those whose final is awaited, and those that a final may come of twice."""
 PROVEN_AFTER: Final = 5.0
 """Seconds. A connection that lasted so long and is cut while nobody speaks was cut for being idle."""
+BACK_AFTER: Final = 10.0
+"""Seconds from a recogniser's failure until the same call prefers it again, if its breaker allows it."""
 CLOCK_STEP: Final = 0.002
 
 Open = Callable[[], SpeechToText]
@@ -62,26 +60,12 @@ class FallbackHearing:
         return FallbackEars(chain, deadlines=self._deadlines, only_finals=self._only_finals)
 
 
-@dataclass(slots=True)
-class _Recogniser:
-    """The one that is open."""
-
-    name: str
-    ears: SpeechToText
-    since: float
-    listening: asyncio.Task[None] | None = None
-    unpaid: int = 0
-    """Bytes that it was given and that no ``Used`` was told of."""
-    heard: bool = False
-    """It has told something."""
-
-
 class FallbackEars:
     """Hears one call. On the event loop's thread.
 
     The first recogniser is opened at once, others when they are needed. An utterance begins with the
-    recogniser that is open, unless one that is preferred to it is well again. A cut is answered by connecting
-    to the same recogniser again, once in an utterance, anything else by the next.
+    recogniser that is open, unless one that is preferred to it may be well again. A cut is answered by
+    connecting to the same recogniser again, once in an utterance, anything else by the next.
 
     When all have failed, ``events`` raises, after what is known of the utterance was told as a final. It may
     be called again then: the next utterance is tried with whoever may be asked.
@@ -97,11 +81,13 @@ class FallbackEars:
         self._told: asyncio.Queue[Transcribed | ProviderError | None] = asyncio.Queue()
         self._utterances: dict[int, KeptUtterance] = {}
         self._now: KeptUtterance | None = None
-        self._recogniser: _Recogniser | None = None
+        self._recogniser: Recogniser | None = None
         self._attempts: Attempts[Open] | None = None
         self._given_up = False
+        self._failed_at: dict[str, float] = {}
         self._suspects: list[tuple[str, ProviderError]] = []
-        """Who heard nothing in this utterance: to blame, should another hear something."""
+        """Who heard nothing in this utterance. It may have been noise: they are to blame only when another
+        hears something."""
         self._closing: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -136,8 +122,7 @@ class FallbackEars:
         if self._recogniser is None:
             self._open()
         else:
-            self._recogniser.ears.send(audio)
-            self._recogniser.unpaid += len(audio)
+            self._recogniser.send(audio)
         self._look_for_deafness(now)
 
     def flush(self) -> None:
@@ -175,8 +160,10 @@ class FallbackEars:
     def _begin_attempts(self) -> bool:
         """Who hears the next utterance; False when nobody may be asked."""
         at = self._recogniser.name if self._recogniser else None
+        now = self._loop.time()
+        shunned = [name for name, failed_at in self._failed_at.items() if now < failed_at + BACK_AFTER]
         try:
-            self._attempts = Attempts(self._chain, self._loop.time(), at=at)
+            self._attempts = Attempts(self._chain, now, at=at, shunned=shunned)
         except ProviderError as error:
             self._attempts = None
             if self._now is not None:
@@ -193,51 +180,36 @@ class FallbackEars:
         except ProviderError as error:
             self._go_on(error)
             return
-        recogniser = self._recogniser = _Recogniser(attempts.name, ears, now)
+        recogniser = self._recogniser = Recogniser(attempts.name, ears, self)
         for utterance in self._utterances.values():
             if utterance.owed or utterance is self._now:
-                sent = utterance.replay(ears)
-                recogniser.unpaid += sent
+                seconds = utterance.replay(recogniser)
                 if utterance.owed:
-                    utterance.due = now + self._deadlines.final + self._deadlines.catching_up * sent / 8000
-        recogniser.listening = self._loop.create_task(
-            self._listen(recogniser), name=f"ears {recogniser.name}: listening"
-        )
+                    utterance.due = now + self._deadlines.final + self._deadlines.catching_up * seconds
         self._set_timer()
 
     def _retire(self) -> None:
-        """Nothing more is taken from the one that is open; its goodbye keeps nobody waiting."""
+        """Nothing more is taken from the one that is open."""
         recogniser, self._recogniser = self._recogniser, None
         if recogniser is not None:
             self._settle(recogniser)
-            closing = self._loop.create_task(_close(recogniser), name=f"ears {recogniser.name}: closing")
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            self._closing.add(recogniser.close(self._closing.discard))
 
-    async def _listen(self, recogniser: _Recogniser) -> None:
-        name = recogniser.name
-        try:
-            async for event in recogniser.ears.events():
-                if recogniser is self._recogniser:
-                    self._take(recogniser, event)
-            error = _failure(name, Trouble.CUT, "it stopped listening")
-        except ProviderError as failure:
-            error = failure
-        except Exception as failure:
-            log.exception("an adapter broke", provider=name)
-            error = ProviderError(f"{name}: {type(failure).__name__}", retryable=False, provider=name)
-        if recogniser is self._recogniser:
-            self._broke(recogniser, error)
-
-    def _broke(self, recogniser: _Recogniser, error: ProviderError) -> None:
-        lasted = self._loop.time() - recogniser.since
-        proven = recogniser.heard or lasted > PROVEN_AFTER
-        idle = not any(utterance.open for utterance in self._utterances.values())
-        if idle and proven and error.trouble is Trouble.CUT and self._attempts is not None:
+    def broke(self, recogniser: Recogniser, error: ProviderError) -> None:
+        """For the recogniser to call."""
+        proven = self._loop.time() - recogniser.since > PROVEN_AFTER
+        if self._idle and proven and error.trouble is Trouble.CUT and self._attempts is not None:
             self._retire()  # it is opened again when there is something to hear
             self._attempts.tell(error, recogniser.name)
         else:
             self._go_on(error)
+
+    @property
+    def _idle(self) -> bool:
+        """Nothing was said that is not in a final."""
+        if any(utterance.owed for utterance in self._utterances.values()):
+            return False
+        return self._now is None or not self._now.open
 
     def _go_on(self, error: ProviderError) -> None:
         """With the next recogniser, as the present one has failed."""
@@ -245,25 +217,27 @@ class FallbackEars:
         attempts, now = self._attempts, self._loop.time()
         if attempts is None:
             return
-        deaf, cut = error.trouble is Trouble.DEAF, error.trouble is Trouble.CUT
-        if deaf:
+        self._failed_at[attempts.name] = now
+        heard_nothing = error.trouble in (Trouble.DEAF, Trouble.STALLED)
+        if heard_nothing:
             self._suspects.append((attempts.name, error))
-        if attempts.failed(error, now, same_first=cut, blame=not deaf):
+        again = error.trouble is Trouble.CUT
+        if attempts.failed(error, now, same_first=again, blame=not heard_nothing):
             self._open()
         else:
             self._give_up(error)
 
     def _give_up(self, error: ProviderError) -> None:
         for utterance in self._utterances.values():
-            if utterance.owed:
-                self._force(utterance)
+            if utterance.owed and not self._force(utterance):
+                utterance.waive()
         self._given_up = True
         self._told.put_nowait(error)
 
     # --- what they tell --------------------------------------------------------------------------
 
-    def _take(self, recogniser: _Recogniser, event: Transcribed) -> None:
-        recogniser.heard = True
+    def heard(self, recogniser: Recogniser, event: Transcribed) -> None:
+        """For the recogniser to call."""
         utterance = self._utterances.get(event.utterance)
         if utterance is None:  # long past
             if event.final:
@@ -271,7 +245,7 @@ class FallbackEars:
             return
         text = event.text.strip()
         if event.final and not text and utterance.speech >= self._deadlines.deaf:
-            error = _failure(recogniser.name, Trouble.DEAF, "nothing was heard in what is speech")
+            error = failure(recogniser.name, Trouble.DEAF, "nothing was heard in what is speech")
             if self._can_go_on(error, utterance):
                 self._go_on(error)
                 return
@@ -298,7 +272,7 @@ class FallbackEars:
             return
         if now.unanswered >= self._deadlines.deaf:
             trouble = Trouble.STALLED if now.text else Trouble.DEAF
-            error = _failure(recogniser.name, trouble, f"{now.unanswered:.1f} s of speech and no text")
+            error = failure(recogniser.name, trouble, f"{now.unanswered:.1f} s of speech and no text")
             if self._can_go_on(error, now):
                 self._go_on(error)
 
@@ -329,17 +303,16 @@ class FallbackEars:
             recogniser, attempts = self._recogniser, self._attempts
             if not utterance.owed or utterance.due is None or utterance.due > now + CLOCK_STEP:
                 continue
+            utterance.due = None
             if recogniser is None or attempts is None:
-                break
-            error = _failure(recogniser.name, Trouble.SLOW, "no final after a flush")
+                continue
+            error = failure(recogniser.name, Trouble.SLOW, "no final after a flush")
             if self._force(utterance):
                 attempts.blame(recogniser.name, error, now)
                 attempts.tell(error, recogniser.name)
             elif self._can_go_on(error, utterance):
                 self._go_on(error)
                 return
-            else:
-                utterance.due = None
         self._set_timer()
 
     def _force(self, utterance: KeptUtterance) -> bool:
@@ -358,23 +331,8 @@ class FallbackEars:
         while len(self._utterances) > REMEMBERED:
             del self._utterances[next(iter(self._utterances))]
 
-    def _settle(self, recogniser: _Recogniser) -> None:
+    def _settle(self, recogniser: Recogniser) -> None:
         if recogniser.unpaid:
             seconds = recogniser.unpaid / 8000
             self._chain.report(Used(Port.STT, recogniser.name, Unit.SECONDS_HEARD, seconds))
             recogniser.unpaid = 0
-
-
-async def _close(recogniser: _Recogniser) -> None:
-    try:
-        await recogniser.ears.aclose()
-    except ProviderError as error:
-        log.warning("a recogniser was not closed well", provider=recogniser.name, reason=str(error))
-    finally:
-        if recogniser.listening is not None:
-            recogniser.listening.cancel()
-            await asyncio.wait([recogniser.listening])
-
-
-def _failure(provider: str, trouble: Trouble, what: str) -> ProviderError:
-    return ProviderError(f"{provider}: {what}", retryable=True, trouble=trouble, provider=provider)

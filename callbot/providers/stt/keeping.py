@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Final
 
-from callbot.providers.ports import SpeechToText, Transcribed
+from callbot.providers.ports import Transcribed
 from callbot.providers.stt.loudness import Loudness
+from callbot.providers.stt.opened import Recogniser
 
 MOST_KEPT: Final = 240_000
 """Bytes: 30 s, more than nearly all utterances last. Of a longer one the beginning is lost with the
@@ -29,7 +30,7 @@ class KeptUtterance:
         """There is nobody better to hear it: it takes the time that it takes."""
         self._loudness = Loudness()
         self._speech_at_news = 0
-        self._speech_at_final = 0
+        self._speech_at_flush = self._speech_at_final = 0
         self._catching_up = False
 
     def feed(self, audio: bytes) -> None:
@@ -61,6 +62,11 @@ class KeptUtterance:
         if not self.owed:
             self.due = due
         self.owed += 1
+        self._speech_at_flush = self._loudness.speech_bytes
+
+    def waive(self) -> None:
+        """Nobody is left to hear it."""
+        self.owed, self.due = 0, None
 
     def told(self, event: Transcribed) -> bool:
         """Takes in what the recogniser says; False when the call need not know: a final that came twice, or
@@ -74,7 +80,7 @@ class KeptUtterance:
             self.owed = max(0, self.owed - 1)
             if not self.owed:
                 self.due = None
-            self._speech_at_final = self._loudness.speech_bytes
+            self._speech_at_final = self._speech_at_flush
             self._catching_up = False
         elif self._catching_up and len(text.split()) < len(self.text.split()):
             return False
@@ -90,14 +96,14 @@ class KeptUtterance:
         self.told(final)
         return final
 
-    def replay(self, ears: SpeechToText) -> int:
-        """Gives ``ears`` all of it; the number of bytes."""
-        ears.start(self.number)
+    def replay(self, recogniser: Recogniser) -> float:
+        """Gives ``recogniser`` all of it; how many seconds it is."""
+        recogniser.ears.start(self.number)
         for at in range(0, len(self.audio), PIECE):
-            ears.send(bytes(self.audio[at : at + PIECE]))
+            recogniser.send(bytes(self.audio[at : at + PIECE]))
         self._catching_up = True
         self._speech_at_news = self._loudness.speech_bytes
         if self.owed:
             self.owed = 1
-            ears.flush()
-        return len(self.audio)
+            recogniser.ears.flush()
+        return len(self.audio) / 8000

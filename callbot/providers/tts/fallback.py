@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from callbot.errors import ProviderError
+from callbot.errors import ProviderError, Trouble
 from callbot.providers.accounting import Port, Report, Unit, Used
 from callbot.providers.breaker import Breakers
 from callbot.providers.chain import Attempts, Chain
@@ -32,7 +32,7 @@ class FallbackVoice:
     another voice had to say once would be kept as the first one's.
 
     ``Used`` is told with a text's first piece of audio, for all of the text: vendors charge for what they are
-    given to say, and what the caller interrupts is not paid back.
+    given to say, and what the caller interrupts is not paid back. It cannot know what came from a cache.
     """
 
     def __init__(
@@ -98,6 +98,7 @@ class _Saying:
 
     def __init__(self, text: str, provider: str) -> None:
         self.text = text
+        self._provider = provider
         self.begun = False
         """Something that can be heard was given out."""
         self._check = SoundCheck(text, provider)
@@ -115,9 +116,23 @@ class _Saying:
         return self._release() if self._check.sounding else []
 
     def finished(self) -> list[Speech]:
-        """It has said all. Raises ``ProviderError``."""
+        """It says that it has said all. Raises ``ProviderError``: also when words are missing, for a stream
+        that ends too early may look like one that ends well."""
         self._check.finish()
-        return self._release()
+        due = self._release()
+        missing = "".join(self._words[self._given :])
+        if any(letter.isalnum() for letter in missing) and not self._may_be_all():
+            raise ProviderError(
+                f"{self._provider}: ended before its last word",
+                retryable=True,
+                trouble=Trouble.CUT,
+                provider=self._provider,
+            )
+        return due
+
+    def _may_be_all(self) -> bool:
+        """A voice without word times has said all if its audio is long enough, whatever it says of it."""
+        return not self._timed and self._sounding >= _FASTEST * len("".join(self._words))
 
     def _release(self) -> list[Speech]:
         due, self._held = self._held, []
