@@ -12,7 +12,7 @@ import structlog
 
 from callbot.billing import Bill
 from callbot.call import Call, Disposition, EndedBy
-from callbot.conversation.effects import Effect, HandedOff, TurnEnded
+from callbot.conversation.effects import Effect, HandedOff, Noted, TurnEnded
 from callbot.conversation.events import Event, LanguageHeard, Pressed, ReplyFailed, Told
 from callbot.conversation.transcript import slots_as_json
 from callbot.media_stream.pace import Tally
@@ -184,6 +184,8 @@ class _CallLog:
                 )
             case Told(Failed() as failed):
                 self._note(call_sid, now, "ProviderFailed", asdict(failed))
+            case Noted():
+                self._note(call_sid, now, "Noticed", asdict(news))
             case LanguageHeard() | Pressed() | ReplyFailed():
                 data = {} if isinstance(news, Pressed) else asdict(news)
                 self._note(call_sid, now, type(news).__name__, data)

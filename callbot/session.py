@@ -25,6 +25,7 @@ from callbot.conversation.effects import (
     FlushHearing,
     HandedOff,
     HangUp,
+    Noted,
     Phrase,
     ReleaseReply,
     SayMeanwhile,
@@ -437,7 +438,7 @@ class Session:
                 line.hang_up()
                 if self._recording is not None:
                     self._recording.cut_agent(round(now * 1000))
-            case TurnEnded() | HandedOff():
+            case TurnEnded() | HandedOff() | Noted():
                 pass  # for the observers
 
     async def _fill(self, asked: SayMeanwhile) -> None:

@@ -26,6 +26,7 @@ from callbot.agents.brain import (
     Greet,
     HandOff,
     History,
+    Noticed,
     Nudge,
     OfferHuman,
     Remember,
@@ -43,6 +44,7 @@ from callbot.conversation.effects import (
     FlushHearing,
     HandedOff,
     HangUp,
+    Noted,
     Phrase,
     ReleaseReply,
     SayMeanwhile,
@@ -73,8 +75,8 @@ from callbot.conversation.events import (
 from callbot.conversation.farewell import is_farewell
 from callbot.conversation.patience import Patience
 from callbot.conversation.rules import TurnRules
-from callbot.conversation.transcript import Handoff, ProviderFailure, Transcript, Turn
-from callbot.conversation.turns import AgentTurn, CallerTurn
+from callbot.conversation.transcript import Handoff, Noticing, ProviderFailure, Transcript, Turn
+from callbot.conversation.turns import AgentTurn, CallerTurn, Mishearing
 from callbot.media_stream.playback import Clip, Playback
 from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
 from callbot.providers.accounting import Used
@@ -187,7 +189,7 @@ class Conversation:
             case Filled():
                 return self._filled(event, now)
             case Acted(turn, action):
-                return self._acted(turn, action)
+                return self._acted(turn, action, now)
             case ReplyFinished(turn):
                 if reply := self._current(turn):
                     reply.done = True
@@ -311,7 +313,7 @@ class Conversation:
         merged = None if number is None else self.transcript.merge_late(number, text)
         if merged is None:
             return []
-        effects: list[Effect] = [TurnEnded(merged)]
+        effects: list[Effect] = [TurnEnded(merged), self._note(Mishearing.LATE_FINAL, now, merged.number)]
         reply = self._reply
         if reply is None:
             return effects
@@ -369,6 +371,8 @@ class Conversation:
             turn = self._next_turn("caller", text or caller.digits, caller.started, end)
         self._answered[caller.utterance] = turn.number
         effects.append(TurnEnded(turn))
+        if caller.hearing and not caller.final:
+            effects.append(self._note(Mishearing.FORCED_FINAL, now, turn.number))
         if withdrawn is not None:
             return effects + self._ask_again(withdrawn, text, caller.digits, end, now)
         return effects + self._answer(text, caller.digits, end, now)
@@ -400,6 +404,9 @@ class Conversation:
         caller, self._caller = self._caller, None
         effects: list[Effect] = [StopHearing()] if caller is not None and caller.hearing else []
         effects += self._discard_ahead()
+        if caller is not None:
+            what = Mishearing.BACKCHANNEL if caller.text else Mishearing.PHANTOM
+            effects.append(self._note(what, now, self._turn))
         if self._reply is not None:
             self._reply.paused = False
             return effects + self._pump(now) + self._settle(now)
@@ -498,7 +505,7 @@ class Conversation:
         effects: list[Effect] = [ReleaseReply(reply.number)]
         acted, reply.acted = reply.acted, []
         for action in acted:
-            effects += self._acted(reply.number, action)
+            effects += self._acted(reply.number, action, now)
         effects += self._pump(now)
         if reply.silent:
             effects += self._acknowledge(reply)
@@ -540,7 +547,7 @@ class Conversation:
         reply.fillers.append((reply.words_sent, event.text))
         return self._send(reply, [replace(clip, filler=True) for clip in event.clips], now)
 
-    def _acted(self, turn: int, action: Action) -> list[Effect]:
+    def _acted(self, turn: int, action: Action, now: float) -> list[Effect]:
         reply = self._current(turn)
         if reply is not None and reply is self._ahead:
             reply.acted.append(action)
@@ -551,6 +558,8 @@ class Conversation:
                 if reply is not None:
                     reply.changed |= action.changed
                 self._switches.helped()
+            case Noticed(what):
+                return [self._note(what, now, turn)]
             case _ if reply is None:
                 pass
             case Expect():
@@ -817,6 +826,10 @@ class Conversation:
         self.ended = True
         self.transcript.disposition, self.transcript.ended_by = disposition, by
         return [HangUp(disposition, by)]
+
+    def _note(self, what: str, now: float, turn: int) -> Effect:
+        self.transcript.noticed.append(Noticing(now, turn, what))
+        return Noted(what, turn)
 
     def _next_turn(self, who: str, text: str, start: float, end: float) -> Turn:
         self._turn += 1

@@ -106,6 +106,14 @@ class HandedOff:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """Something went wrong in this turn and was put right: record it."""
+
+    what: str
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """End the call."""
 
@@ -125,5 +133,6 @@ Effect = (
     | ClearAudio
     | TurnEnded
     | HandedOff
+    | Noted
     | HangUp
 )

@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from callbot.agents.brain import Action, Answer, EndCall, Expect, HandOff, Nudge, Request, TakeOver
 from callbot.conversation import completeness
@@ -12,6 +13,19 @@ from callbot.media_stream.playback import Clip
 
 BLIP = 0.08
 """Sound shorter than this, in seconds, is a click and not a word."""
+
+
+class Mishearing(StrEnum):
+    """What is noticed of the caller's turns."""
+
+    FORCED_FINAL = "forced_final"
+    """No final came, and what was known was answered."""
+    LATE_FINAL = "late_final_merged"
+    """It came when its turn was over."""
+    PHANTOM = "phantom_dropped"
+    """Sound, and no words in it."""
+    BACKCHANNEL = "backchannel"
+    """Words that do not take the floor."""
 
 
 @dataclass(slots=True)

@@ -26,6 +26,8 @@ async def test_faults_01_of_an_utterance_in_which_the_recognisers_socket_is_lost
 ) -> None:
     assert told.caller == [BILL, HOURS]
     assert told.failures == [("stt", "deepgram:nova-3", "cut")]
+    assert told.noticed == []
+    assert [event.kind for event in told.log] == ["ProviderFailed"]
     report(
         1,
         "the recogniser's socket is lost in mid-utterance",
