@@ -7,7 +7,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help call serve simulate test lint bench wer soak constraints fixtures clean
+.PHONY: help call serve simulate test lint reliability bench wer soak constraints fixtures clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,8 +27,8 @@ serve: $(VENV)/.call  ## serve the Twilio endpoints until Ctrl-C
 simulate: $(VENV)/.test  ## run the scripted callers and print a table
 	@$(BIN)/callbot simulate $(SCENARIOS)
 
-test: $(VENV)/.test  ## run every test; at least 90 % of lines and of branches must be covered
-	@$(BIN)/python -m pytest --cov --cov-report=
+test: $(VENV)/.test  ## run the tests; at least 90 % of lines and of branches must be covered
+	@$(BIN)/python -m pytest -m "not reliability" --cov --cov-report=
 	@$(BIN)/python -m tests.coverage_floor 90
 
 lint: $(VENV)/.test  ## check format, style, types and who imports whom
@@ -37,6 +37,9 @@ lint: $(VENV)/.test  ## check format, style, types and who imports whom
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+reliability: $(VENV)/.test  ## break things under real calls (some minutes), and write docs/reliability.md
+	@$(BIN)/python -m pytest -m reliability tests/reliability
 
 bench: $(VENV)/.test  ## measure how many calls this machine holds (half an hour; see docs/performance.md)
 	@$(BIN)/callbot bench capacity --workers 2 --json build/capacity.json --chart build/capacity.svg

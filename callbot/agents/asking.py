@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from callbot.agents.brain import Noticed
 from callbot.agents.guardrails import Guard
 from callbot.agents.phrasing import Phrasing
-from callbot.agents.thought import AskModel, Broke, Came, NextPiece, Notice, Noticed, Quiet, Thought
+from callbot.agents.thought import AskModel, Broke, Came, NextPiece, Notice, Quiet, Thought
 from callbot.errors import InvalidState, ProviderError
 from callbot.providers.ports import Ending, Finished, Prompt, ToolCall, Words
 

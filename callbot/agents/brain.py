@@ -145,7 +145,14 @@ class EndCall:
     disposition: Disposition
 
 
-Action = Say | Expect | Remember | Tried | Cited | Did | Changing | HandOff | EndCall
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something went wrong and was put right. ``what`` is a word for it, for the records."""
+
+    what: str
+
+
+Action = Say | Expect | Remember | Tried | Cited | Did | Changing | HandOff | EndCall | Noticed
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from callbot.agents import compaction
-from callbot.agents.brain import Action, Changing, History, Request
+from callbot.agents.brain import Action, Changing, History, Noticed, Request
 from callbot.agents.compaction import BUDGET, Summing
 from callbot.agents.memory import Memory
 from callbot.agents.prompting import Mind
@@ -20,7 +20,6 @@ from callbot.agents.thought import (
     Came,
     Given,
     NextPiece,
-    Noticed,
     Outcomes,
     Passages,
     Quiet,
@@ -113,6 +112,7 @@ class ModelBrain:
                         given = Passages(await asyncio.to_thread(self._search, query))
                     case Noticed(what):
                         log.info("something was put right in a model's answer", what=str(what))
+                        yield step
                     case _:
                         yield step
         finally:

@@ -14,6 +14,7 @@ from callbot.agents.brain import (
     Expecting,
     Greet,
     History,
+    Noticed,
     Nudge,
     OfferHuman,
     Request,
@@ -26,7 +27,6 @@ from callbot.agents.prompting import Mind
 from callbot.agents.templates import fill, names
 from callbot.agents.thought import (
     Notice,
-    Noticed,
     Passages,
     Retrieve,
     Retrieved,

@@ -53,7 +53,7 @@ class Retrieve:
 
 
 class Notice(StrEnum):
-    """What went wrong and was put right, for counters and records."""
+    """What is ``Noticed`` in a model's answers."""
 
     EMPTY = "llm_empty"
     ARGUMENTS = "tool_args_invalid"
@@ -66,12 +66,7 @@ class Notice(StrEnum):
     UNCONFIRMED = "tool_unconfirmed"
 
 
-@dataclass(frozen=True, slots=True)
-class Noticed:
-    what: Notice
-
-
-Need = AskModel | NextPiece | StartTools | ToolsDone | Retrieve | Noticed
+Need = AskModel | NextPiece | StartTools | ToolsDone | Retrieve
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from callbot.agents import confirming
-from callbot.agents.brain import Answer, Did, EndCall, HandOff, Remember
+from callbot.agents.brain import Answer, Did, EndCall, HandOff, Noticed, Remember
 from callbot.agents.memory import Entry, Proposal
 from callbot.agents.prompting import END_CALL, HAND_OVER, OFFER_CALLBACK
-from callbot.agents.thought import Notice, Noticed, Outcomes, StartTools, Thought, ToolsDone
+from callbot.agents.thought import Notice, Outcomes, StartTools, Thought, ToolsDone
 from callbot.agents.tool_schema import BadArguments
 from callbot.agents.walk import RunTool, ToolResult
 from callbot.call import Disposition

@@ -12,6 +12,7 @@ class Phrase(StrEnum):
     """Things that the call itself says, whoever the agent is; rendered ahead in every language."""
 
     REPAIR = "repair"
+    NOT_HEARD = "not_heard"
     APOLOGY = "apology"
     TIME_IS_UP = "time_is_up"
     OKAY = "okay"
@@ -106,6 +107,14 @@ class HandedOff:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """Something went wrong in this turn and was put right: record it."""
+
+    what: str
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """End the call."""
 
@@ -125,5 +134,6 @@ Effect = (
     | ClearAudio
     | TurnEnded
     | HandedOff
+    | Noted
     | HangUp
 )

@@ -105,6 +105,18 @@ class ProviderFailure:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Noticing:
+    """Something went wrong at ``at`` and was put right."""
+
+    at: float
+    turn: int
+    what: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {"at_ms": round(self.at * 1000), "turn": self.turn, "what": self.what}
+
+
 @dataclass(slots=True)
 class Transcript:
     """Everything of one call that its record needs, in the order in which it happened."""
@@ -117,6 +129,7 @@ class Transcript:
     done: list[Did] = field(default_factory=list)
     cited: list[str] = field(default_factory=list)
     failures: list[ProviderFailure] = field(default_factory=list)
+    noticed: list[Noticing] = field(default_factory=list)
     used: Amounts = field(default_factory=Amounts)
     wasted: Amounts = field(default_factory=Amounts)
     """What of it was for replies that nobody heard."""
@@ -169,6 +182,7 @@ class Transcript:
             ],
             "cited": self.cited,
             "failures": [failure.as_json() for failure in self.failures],
+            "noticed": [noticing.as_json() for noticing in self.noticed],
             "usage": [
                 {
                     "port": port,

@@ -14,6 +14,7 @@ from callbot.conversation.effects import (
     FlushHearing,
     HandedOff,
     HangUp,
+    Noted,
     Phrase,
     ReleaseReply,
     SayMeanwhile,
@@ -109,7 +110,7 @@ class CallMeter:
                 self._cleared(call, now)
             case StartHearing(utterance):
                 call.utterance = utterance
-            case FlushHearing() | StopHearing():
+            case FlushHearing() | StopHearing() | Noted():
                 pass
             case TurnEnded(turn):
                 self._turn(call, turn)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from callbot.agents.brain import Action, Answer, Greet, History, Request, Say
+from callbot.agents.brain import Action, Answer, Greet, History, Noticed, Request, Say
 from callbot.agents.memory import Memory
 from callbot.agents.thinking import rests_on, think
 from callbot.agents.thought import (
@@ -14,7 +14,6 @@ from callbot.agents.thought import (
     Given,
     NextPiece,
     Notice,
-    Noticed,
     Outcomes,
     Quiet,
     StartTools,

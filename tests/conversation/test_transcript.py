@@ -180,5 +180,6 @@ def test_the_record_of_a_call_that_never_was_is_empty() -> None:
         "tools": [],
         "cited": [],
         "failures": [],
+        "noticed": [],
         "usage": [],
     }

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import yaml
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from callbot.cli.local import Local, Rung, local, local_settings
 from callbot.exchange import ear
@@ -23,6 +24,9 @@ from callbot.providers.inference import InferencePool
 from callbot.providers.stt.moonshine import MoonshineModel
 from callbot.providers.tts.hibari import HibariVoice
 from callbot.providers.tts.hibari_model import HibariModel
+from callbot.store.calls import list_events
+from callbot.store.engine import open_engine
+from callbot.store.tables import Event
 from tests.doubles.deepgram import DeepgramDouble
 from tests.doubles.elevenlabs import ElevenLabsDouble
 from tests.doubles.openai import OpenAiDouble
@@ -79,6 +83,8 @@ class Told:
 
     rung: Rung
     engines: Engines
+    log: Sequence[Event]
+    """The call's, from the database."""
 
     @property
     def record(self) -> Mapping[str, Any]:
@@ -88,6 +94,13 @@ class Told:
     def failures(self) -> list[tuple[str, str, str]]:
         """Port, provider and trouble of each failure, in their order."""
         return [(each["port"], each["provider"], each["trouble"]) for each in self.record["failures"]]
+
+    @property
+    def noticed(self) -> list[str]:
+        """What went wrong and was put right, as the record and the log say."""
+        noticed = [each["what"] for each in self.record["noticed"]]
+        assert [event.data["what"] for event in self.log if event.kind == "Noticed"] == noticed
+        return noticed
 
     @property
     def said(self) -> str:
@@ -160,7 +173,16 @@ class Stage:
         path.write_text(yaml.safe_dump(script), encoding="utf-8")
         async with asyncio.timeout(within):
             rung = await self.bot.ring(ScriptedCaller(path), from_number="+15550142", to_number="+15550100")
-        return Told(rung, self.engines)
+        return Told(rung, self.engines, await self._log(rung.result.call_sid))
+
+    async def _log(self, call_sid: str) -> Sequence[Event]:
+        await self.bot.services.recorder.flush()
+        engine = open_engine(self.bot.services.settings.database_url)
+        try:
+            async with AsyncSession(engine) as session:
+                return await list_events(call_sid, session=session)
+        finally:
+            await engine.dispose()
 
 
 def _with_clips(step: Mapping[str, Any] | str) -> Any:

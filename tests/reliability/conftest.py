@@ -1,0 +1,86 @@
+"""Calls in real time in which things fail: three at once, each on a stage of its own.
+
+A test names the function that makes its call (``@pytest.mark.call(by=...)``), and asks for ``told``, what
+came of it. The calls of all tests that were selected begin with the first of them, so that none waits for
+another's.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.reliability import report as reporting
+from tests.reliability.stage import Engines
+
+AT_ONCE = 3
+
+Making = Callable[[Engines, Path], Awaitable[Any]]
+"""Makes one call or some on a stage of its own, and returns what there is to judge."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "call(by): the function that makes the call a test judges")
+    config.stash[_ROWS] = {}
+
+
+_ROWS = pytest.StashKey[dict[str, reporting.Row]]()
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Engines]:
+    """The local models behind the doubles, loaded once."""
+    loaded = Engines()
+    yield loaded
+    loaded.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def calls(
+    request: pytest.FixtureRequest, engines: Engines, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[dict[Making, asyncio.Task[Any]]]:
+    """By the function that makes it, each call, under way."""
+    lines = asyncio.Semaphore(AT_ONCE)
+
+    async def make(making: Making) -> Any:
+        async with lines:
+            return await making(engines, tmp_path_factory.mktemp("stage"))
+
+    wanted: dict[Making, None] = {}
+    for item in request.session.items:
+        if marker := item.get_closest_marker("call"):
+            wanted[marker.kwargs["by"]] = None
+    tasks = {making: asyncio.create_task(make(making), name=making.__name__) for making in wanted}
+    yield tasks
+    for task in tasks.values():
+        task.cancel()
+    await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def told(request: pytest.FixtureRequest, calls: dict[Making, asyncio.Task[Any]]) -> Any:
+    """What came of the call that this test is about."""
+    marker = request.node.get_closest_marker("call")
+    return await calls[marker.kwargs["by"]]
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Hands in a row for ``docs/reliability.md``, as ``report.row`` takes it. Last in a test: what was judged
+    is what is told."""
+
+    def hand_in(number: int | str, fault: str, *tolds: Any, **columns: str) -> None:
+        row = reporting.row(number, fault, *tolds, **columns)
+        request.config.stash[_ROWS][row.number] = row
+
+    return hand_in
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Only a run in which all is well is written down."""
+    rows = session.config.stash[_ROWS]
+    if rows and exitstatus == pytest.ExitCode.OK:
+        reporting.update(rows.values())
