@@ -542,8 +542,9 @@ class Conversation:
         reply = self._reply
         if reply is None or reply.number != event.turn or reply.paused or self._caller is not None:
             return []
-        if reply.held or self.playback.playing:
+        if reply.held or self.playback.playing or (reply.steps and not event.asked):
             return []
+        reply.steps += not event.asked
         reply.fillers.append((reply.words_sent, event.text))
         return self._send(reply, [replace(clip, filler=True) for clip in event.clips], now)
 
