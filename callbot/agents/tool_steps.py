@@ -59,6 +59,7 @@ class ToolSteps:
         """Changes that a reply that is over has left running are waited for, and told."""
         running, self.memory.running = self.memory.running, []
         if running:
+            yield Noticed(Notice.COMMITTED)
             yield from self._run(running)
 
     def take(self, calls: Sequence[ToolCall], said: str) -> Thought[bool]:

@@ -81,7 +81,7 @@ from callbot.media_stream.playback import Clip, Playback
 from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
 from callbot.providers.accounting import Used
 from callbot.providers.ports import Transcribed
-from callbot.routing.handoff import ContextPacket, Switches
+from callbot.routing.handoff import NOT_THERE, ContextPacket, Passing, Switches
 from callbot.routing.intake import Choice
 
 _SURE: Final = (Said.ANSWER, Said.SENTENCE)
@@ -393,7 +393,8 @@ class Conversation:
             return self._switch(HandOff(self._speaker, f"speaks {self.language}", text), now)
         if self._owed is not None:
             owed, self._owed = self._owed, None
-            return self._switch(replace(owed, pending=f"{owed.pending} {text}".strip()), now)
+            queued = [self._note(Passing.QUEUED, now, self._turn)] if text else []
+            return queued + self._switch(replace(owed, pending=f"{owed.pending} {text}".strip()), now)
         intake, self._intake = self._intake, None
         if text and intake is not None and (choice := intake(text)) is not None:
             return self._switch(HandOff(choice.agent, choice.reason, text), now)
@@ -687,6 +688,8 @@ class Conversation:
             return self._hang_up(Disposition.FAILED, EndedBy.SYSTEM)
         if self._failures >= MOST_FAILURES:
             return self._ask(Phrase.APOLOGY, now, ending=EndCall(Disposition.FAILED))
+        if isinstance(reply.request, TakeOver) and not reply.words_sent:
+            return self._take_back(reply, reply.request.packet, now)
         return self._ask(Phrase.REPAIR, now)
 
     def _switch(self, hand_off: HandOff, now: float) -> list[Effect]:
@@ -694,7 +697,16 @@ class Conversation:
         if hand_off.to == self.agent:
             return self._ask(Answer(hand_off.pending), now)
         if not self._switches.allow():
-            return self._ask(OfferHuman(hand_off.reason), now)
+            loop = self._note(Passing.LOOP, now, self._turn)
+            return [loop, *self._ask(OfferHuman(hand_off.reason), now)]
+        return self._give(hand_off, now)
+
+    def _take_back(self, reply: AgentTurn, packet: ContextPacket, now: float) -> list[Effect]:
+        """Whom the call was given to cannot take it: who gave it goes on."""
+        failed = self._note(Passing.FAILED, now, reply.number)
+        return [failed, *self._give(HandOff(packet.from_agent, NOT_THERE, packet.pending), now)]
+
+    def _give(self, hand_off: HandOff, now: float) -> list[Effect]:
         transcript = self.transcript
         packet = ContextPacket(
             from_agent=self.agent,
