@@ -38,6 +38,7 @@ from callbot.agents.brain import (
 from callbot.call import Call, Disposition, EndedBy
 from callbot.conversation import completeness
 from callbot.conversation.completeness import Said
+from callbot.conversation.echo import LAG, without_echo
 from callbot.conversation.effects import (
     ClearAudio,
     Effect,
@@ -129,6 +130,8 @@ class Conversation:
         """A reply to what was said before a pause that may be the end of the turn."""
         self._discarded = 0
         self._patience = Patience(rules)
+        self._echoes = False
+        """We have come back to ourselves: whoever speaks while we do, it takes words to stop us."""
         self._intake = intake
         self._failures = 0
         self._over_at: float | None = None
@@ -240,8 +243,8 @@ class Conversation:
         reply = self._reply
         if self._caller is not None:
             self._caller.hummed = hum and self._caller.hummed is not False
-        if self._caller is None or reply is None or not self.playback.playing:
-            return []
+        if self._caller is None or reply is None or not self.playback.playing or self._echoes:
+            return []  # on a line that echoes, words decide
         return [] if hum and seconds < self._rules.hold_hum else self._pause(reply, now)
 
     def _speech_stopped(self, at: float, now: float) -> list[Effect]:
@@ -259,9 +262,12 @@ class Conversation:
             return self._late(event, now) if event.final else []
         if caller.final and not event.final:
             return []  # a partial that was overtaken by its final
-        caller.text = event.text.strip()
+        caller.text = self._without_echo(event.text.strip(), caller)
         caller.final = event.final and not caller.speaking
         reply = self._reply
+        if caller.final and caller.echo and not caller.text and not caller.digits:
+            self._echoes = True
+            return self._dismiss(now)
         if reply is None or caller.digits:
             return self._think_ahead(now)
         if caller.final and self._ignorable(caller.text):
@@ -271,6 +277,17 @@ class Conversation:
         if reply.paused:
             return self._stop_reply(now)
         return self._pause(reply, now) if self.playback.playing else []
+
+    def _without_echo(self, text: str, caller: CallerTurn) -> str:
+        """What of it is the caller's, when it may be our own voice that comes back."""
+        if caller.started > self.playback.ends_at + LAG:
+            return text
+        ours = [turn.text for turn in self.transcript.turns[-3:] if turn.who == "agent"]
+        if self._reply is not None:
+            ours.append(self._reply.text)
+        theirs = without_echo(text, " ".join(ours), known=self._echoes)
+        caller.echo |= theirs != text
+        return theirs
 
     def _deliberate(self, caller: CallerTurn) -> bool:
         """The words so far are meant for us, not just a sign of listening."""
@@ -406,9 +423,12 @@ class Conversation:
         effects: list[Effect] = [StopHearing()] if caller is not None and caller.hearing else []
         effects += self._discard_ahead()
         if caller is not None:
-            what = Mishearing.BACKCHANNEL if caller.text else Mishearing.PHANTOM
+            silent = Mishearing.ECHO if caller.echo else Mishearing.PHANTOM
+            what = Mishearing.BACKCHANNEL if caller.text else silent
             effects.append(self._note(what, now, self._turn))
         if self._reply is not None:
+            if self._reply.paused:
+                effects.append(self._note(Mishearing.RESUMED, now, self._reply.number))
             self._reply.paused = False
             return effects + self._pump(now) + self._settle(now)
         withdrawn, self._withdrawn = self._withdrawn, None
