@@ -13,7 +13,7 @@ import structlog
 from callbot.billing import Bill
 from callbot.call import Call, Disposition, EndedBy
 from callbot.conversation.effects import Effect, HandedOff, Noted, TurnEnded
-from callbot.conversation.events import Event, LanguageHeard, Pressed, ReplyFailed, Told
+from callbot.conversation.events import Event, HearingFailed, LanguageHeard, Pressed, ReplyFailed, Told
 from callbot.conversation.transcript import slots_as_json
 from callbot.media_stream.pace import Tally
 from callbot.providers.accounting import Failed
@@ -186,7 +186,7 @@ class _CallLog:
                 self._note(call_sid, now, "ProviderFailed", asdict(failed))
             case Noted():
                 self._note(call_sid, now, "Noticed", asdict(news))
-            case LanguageHeard() | Pressed() | ReplyFailed():
+            case HearingFailed() | LanguageHeard() | Pressed() | ReplyFailed():
                 data = {} if isinstance(news, Pressed) else asdict(news)
                 self._note(call_sid, now, type(news).__name__, data)
 

@@ -42,6 +42,7 @@ from callbot.conversation.events import (
     DeadlinePassed,
     Event,
     Filled,
+    HearingFailed,
     HungUp,
     LanguageHeard,
     Marked,
@@ -60,7 +61,7 @@ from callbot.media_stream import messages
 from callbot.media_stream.messages import Dtmf, Mark, Media
 from callbot.media_stream.pace import Pace, Verdict
 from callbot.providers.accounting import Failed, Report, Used
-from callbot.providers.ports import SpeechToText, TextToSpeech
+from callbot.providers.ports import SpeechToText, TextToSpeech, Transcribed
 from callbot.speaking import speak
 
 PREROLL: Final = 2_400
@@ -153,6 +154,7 @@ class Session:
         "_inbox",
         "_lacking",
         "_line",
+        "_listening",
         "_loop",
         "_making",
         "_observers",
@@ -211,6 +213,8 @@ class Session:
         self._preroll = bytearray()
         self._piece = bytearray()
         self._hearing = False
+        self._listening = asyncio.Event()
+        """There is a new utterance to hear, should the recognisers have failed in the one before."""
         self._ears = equipment.ears(self._report)
         self._voices = equipment.voices(self._report)
         self._brains: dict[str, Brain] = {}
@@ -309,16 +313,24 @@ class Session:
                     await brain.finish()
 
     async def _listen(self) -> None:
-        try:
-            async for transcribed in self._ears.events():
-                language = transcribed.language
-                if language and language != self.conversation.language:
-                    agent = self._equipment.speakers.get(language)
-                    if agent is not None:
-                        self._post(LanguageHeard(language, agent))
-                self._post(transcribed)
-        except ProviderError as error:
-            log.error("the recogniser failed", reason=str(error))
+        while True:
+            try:
+                async for transcribed in self._ears.events():
+                    self._heard(transcribed)
+                return
+            except ProviderError as error:
+                log.error("the recogniser failed", reason=str(error))
+                self._listening.clear()
+                self._post(HearingFailed(str(error)))
+            await self._listening.wait()
+
+    def _heard(self, transcribed: Transcribed) -> None:
+        language = transcribed.language
+        if language and language != self.conversation.language:
+            agent = self._equipment.speakers.get(language)
+            if agent is not None:
+                self._post(LanguageHeard(language, agent))
+        self._post(transcribed)
 
     # --- the inbox -------------------------------------------------------------------------------
 
@@ -401,6 +413,7 @@ class Session:
                     self._recording.cut_agent(round(now * 1000))
             case StartHearing(utterance):
                 self._hearing = True
+                self._listening.set()
                 self._ears.start(utterance)
                 self._piece += self._preroll
                 self._preroll.clear()

@@ -62,6 +62,7 @@ from callbot.conversation.events import (
     DeadlinePassed,
     Event,
     Filled,
+    HearingFailed,
     HungUp,
     LanguageHeard,
     Marked,
@@ -91,6 +92,8 @@ LOOK_AGAIN: Final = 0.02
 """Seconds, one frame."""
 MOST_FAILURES: Final = 2
 """So many broken replies in a row end the call with an apology."""
+MOST_UNHEARD: Final = 2
+"""So often in a row the caller is asked to say it again, because no recogniser hears them."""
 
 
 Intake = Callable[[str], Choice | None]
@@ -129,6 +132,9 @@ class Conversation:
         self._ahead: AgentTurn | None = None
         """A reply to what was said before a pause that may be the end of the turn."""
         self._discarded = 0
+        self._wordless: CallerTurn | None = None
+        """The turn before, in which no words were heard that must be there: they may come yet."""
+        self._unheard_turns = 0
         self._patience = Patience(rules)
         self._echoes = False
         """We have come back to ourselves: whoever speaks while we do, it takes words to stop us."""
@@ -222,6 +228,11 @@ class Conversation:
                 self.transcript.agents.append(agent)
                 self._over_at = now + self._rules.longest_call
                 return self._ask(Greet(), now)
+            case HearingFailed():
+                for caller in (self._caller, self._wordless):
+                    if caller is not None:
+                        caller.lost = True
+                return []
             case HungUp(by):
                 return self._hung_up(by, now)
             case DeadlinePassed():
@@ -235,6 +246,7 @@ class Conversation:
             self._caller.stopped = None
             self._caller.final = False
             return self._discard_ahead()
+        self._wordless = None
         self._utterance += 1
         self._caller = CallerTurn(self._utterance, at)
         return [StartHearing(self._utterance)]
@@ -327,6 +339,8 @@ class Conversation:
         """A final for a turn that is over: keep its text; answer it if nothing was said yet."""
         number = self._answered.get(event.utterance)
         text = event.text.strip()
+        if self._wordless is not None and self._wordless.utterance == event.utterance:
+            return self._words_at_last(text, now)
         merged = None if number is None else self.transcript.merge_late(number, text)
         if merged is None:
             return []
@@ -343,8 +357,18 @@ class Conversation:
         effects.append(StopReply(reply.number, unheard=True))
         return effects + self._ask(Answer(text), now, answers=reply.answers)
 
+    def _words_at_last(self, text: str, now: float) -> list[Effect]:
+        """Of a turn that was over without any: another recogniser has caught up."""
+        caller, self._wordless = self._wordless, None
+        if caller is None or self._reply is not None or not any(letter.isalnum() for letter in text):
+            return []
+        caller.text, caller.final, caller.hearing = text, True, False
+        self._caller = caller
+        return self._end_caller_turn(now)
+
     def _pressed(self, digit: str, now: float) -> list[Effect]:
         effects = self._discard_ahead()
+        self._wordless = None
         if self._caller is None:
             self._utterance += 1
             self._caller = CallerTurn(self._utterance, now, stopped=now, hearing=False)
@@ -369,6 +393,8 @@ class Conversation:
         assert caller is not None
         text = "" if caller.digits else caller.text
         if not text and not caller.digits:
+            if self._reply is None and caller.wordless(self._rules):
+                self._wordless = caller
             return self._dismiss(now)
         reply = self._reply
         if reply is not None and not caller.digits and self._ignorable(text):
@@ -379,7 +405,7 @@ class Conversation:
                 effects += self._pause(reply, now)
             effects += self._stop_reply(now)
         self._caller = None
-        self._quiet_since, self._nudges = None, 0
+        self._quiet_since, self._nudges, self._unheard_turns = None, 0, 0
         end = caller.stopped if caller.stopped is not None else now
         withdrawn, self._withdrawn = self._withdrawn, None
         if withdrawn is not None and not self.playback.heard(withdrawn.number):
@@ -422,7 +448,7 @@ class Conversation:
         caller, self._caller = self._caller, None
         effects: list[Effect] = [StopHearing()] if caller is not None and caller.hearing else []
         effects += self._discard_ahead()
-        if caller is not None:
+        if caller is not None and caller is not self._wordless:
             silent = Mishearing.ECHO if caller.echo else Mishearing.PHANTOM
             what = Mishearing.BACKCHANNEL if caller.text else silent
             effects.append(self._note(what, now, self._turn))
@@ -750,6 +776,7 @@ class Conversation:
             self._over_at,
             self._endpoint_at(),
             self._nudge_at(),
+            self._ask_to_repeat_at(),
             self.playback.ends_at + self._rules.marks_overdue_after if self.playback.playing else None,
             self._reply_overdue_at(),
             self._patience_at(),
@@ -777,6 +804,21 @@ class Conversation:
         waits = (rules.first_prompt, rules.second_prompt, rules.goodbye)
         return self._quiet_since + waits[min(self._nudges, 2)]
 
+    def _ask_to_repeat_at(self) -> float | None:
+        caller = self._wordless
+        if caller is None or caller.stopped is None or self._reply is not None:
+            return None
+        return caller.stopped + (0.0 if caller.lost else self._rules.ask_again_after)
+
+    def _ask_to_repeat(self, now: float) -> list[Effect]:
+        """The caller spoke, and nobody heard them."""
+        self._wordless = None
+        self._unheard_turns += 1
+        deaf = self._note(Mishearing.DEAF, now, self._turn)
+        if self._unheard_turns > MOST_UNHEARD:
+            return [deaf, *self._ask(Phrase.APOLOGY, now, ending=EndCall(Disposition.FAILED))]
+        return [deaf, *self._ask(Phrase.NOT_HEARD, now)]
+
     def _reply_overdue_at(self) -> float | None:
         reply = self._reply
         if reply is None or reply.done:
@@ -784,7 +826,9 @@ class Conversation:
         return reply.last_news + self._rules.reply_overdue_after
 
     def _deadline_passed(self, event: DeadlinePassed, now: float) -> list[Effect]:
-        over, endpoint, nudge, marks, reply, wait = (at is not None and at <= now for at in self._timers())
+        over, endpoint, nudge, repeat, marks, reply, wait = (
+            at is not None and at <= now for at in self._timers()
+        )
         if over:
             return self._time_is_up(now)
         if marks:
@@ -800,6 +844,8 @@ class Conversation:
             return stop + self._settle(now)
         if wait and self._reply is not None:
             return self._ask_for_patience(self._reply)
+        if repeat:
+            return self._ask_to_repeat(now)
         if nudge:
             self._nudges += 1
             return self._ask(Nudge(self._nudges), now)

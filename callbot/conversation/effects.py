@@ -12,6 +12,7 @@ class Phrase(StrEnum):
     """Things that the call itself says, whoever the agent is; rendered ahead in every language."""
 
     REPAIR = "repair"
+    NOT_HEARD = "not_heard"
     APOLOGY = "apology"
     TIME_IS_UP = "time_is_up"
     OKAY = "okay"

@@ -106,6 +106,13 @@ class LanguageHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class HearingFailed:
+    """Nobody is left to hear the caller. The next utterance may be heard again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class HungUp:
     """The line is gone."""
 
@@ -139,6 +146,7 @@ Event = (
     | ReplyFailed
     | Marked
     | LanguageHeard
+    | HearingFailed
     | Told
     | Wasted
     | HungUp

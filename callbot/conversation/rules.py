@@ -35,6 +35,8 @@ class TurnRules:
     going_on_within: float
     heard_within: float
     unheard_for: float
+    wordless_speech: float
+    ask_again_after: float
     one_moment: float
     still_working: float
     still_here: float
@@ -58,7 +60,7 @@ class TurnRules:
 
 
 _GROUPS: Mapping[str, tuple[str, ...]] = {
-    "listening": ("heard_within", "unheard_for"),
+    "listening": ("heard_within", "unheard_for", "wordless_speech", "ask_again_after"),
     "late_replies": ("one_moment", "still_working", "still_here", "acknowledge_if_later_than"),
     "thinking_ahead": ("most_discarded",),
     "barge_in": ("hold_hum", "forgive_after"),

@@ -22,6 +22,8 @@ class Mishearing(StrEnum):
     """No final came, and what was known was answered."""
     LATE_FINAL = "late_final_merged"
     """It came when its turn was over."""
+    DEAF = "stt_deaf"
+    """Speech, and nobody heard a word of it: the caller was asked to say it again."""
     PHANTOM = "phantom_dropped"
     """Sound, and no words in it."""
     BACKCHANNEL = "backchannel"
@@ -49,6 +51,8 @@ class CallerTurn:
     digits: str = ""
     keyed_at: float = 0.0
     hearing: bool = True
+    lost: bool = False
+    """The recognisers failed, and nobody hears it."""
     looked_at: float = 0.0
     """When we last looked whether the turn was over, and could not hear it."""
 
@@ -66,6 +70,12 @@ class CallerTurn:
         if not self.hummed or self.stopped is None:
             return False
         return self.stopped - self.started < rules.hold_hum
+
+    def wordless(self, rules: TurnRules) -> bool:
+        """There was no word where there must have been some."""
+        if self.text or self.digits or self.echo or self.stopped is None:
+            return False
+        return self.lost or (not self.hummed and self.stopped - self.started >= rules.wordless_speech)
 
     def ends_at(self, rules: TurnRules, expect: Expect, language: str) -> float | None:
         """When the turn is over if nothing else happens; None while the caller speaks."""

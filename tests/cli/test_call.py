@@ -161,6 +161,10 @@ SHAPE: dict[str, Any] = {
     "slots": dict,
     "tools": list,
     "cited": list,
+    "failures": list,
+    "noticed": list,
+    "usage": list,
+    "cost": dict,
     "measured": dict,
 }
 

@@ -1,13 +1,14 @@
 """The help desk: a company whose agents think with a model, its tools, and the model itself, a table."""
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
 from callbot.agents.tools import Tools
-from tests.doubles.openai_chat_wire import Answer, Call
+from tests.doubles.openai_chat_wire import Answer, Call, count
 
 COMPANY: Final = Path(__file__).parent
 
@@ -58,10 +59,16 @@ class Question:
     def __init__(self, request: Mapping[str, Any]) -> None:
         messages: Sequence[Mapping[str, Any]] = request["messages"]
         self.messages = messages
+        self._tools = request.get("tools")
         self.agent = "sales" if "You are Tom" in str(messages[0]["content"]) else "support"
         last = max((at for at, message in enumerate(messages) if message["role"] == "user"), default=0)
         self.words = str(messages[last]["content"]).lower()
         self.results = [str(message["content"]) for message in messages[last:] if message["role"] == "tool"]
+
+    @property
+    def tokens(self) -> int:
+        """As the double counts them against its context."""
+        return count(json.dumps([self.messages[:1], self._tools, self.messages[1:]]))
 
     @property
     def text(self) -> str:

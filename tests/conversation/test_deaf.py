@@ -1,0 +1,115 @@
+"""The caller speaks, and no recogniser hears it: connected but deaf is said, and not kept silent about."""
+
+from callbot.agents.brain import Answer
+from callbot.call import Disposition
+from callbot.conversation.effects import HangUp, Phrase
+from callbot.conversation.events import HearingFailed
+from callbot.media_stream.vad import SpeechStopped
+from callbot.providers.ports import Transcribed
+from tests.conversation.script import RULES, Script
+
+
+def speaks(script: Script, seconds: float = 2.0) -> float:
+    """And nothing is heard of it; when it ended."""
+    script.starts()
+    script.wait(seconds - 0.16)
+    end = script.now
+    script.tell(SpeechStopped(end))
+    return end
+
+
+def asked_to_repeat(script: Script) -> int:
+    return script.asked().count(Phrase.NOT_HEARD)
+
+
+def noticed(script: Script) -> list[str]:
+    return [noticing.what for noticing in script.conversation.transcript.noticed]
+
+
+def test_faults_4_speech_without_a_word_is_asked_for_again_before_an_apology_is_due() -> None:
+    script = Script().greeted()
+    end = speaks(script)
+    script.until(end + RULES.ask_again_after - 0.01)
+    assert asked_to_repeat(script) == 0
+    script.until(end + RULES.ask_again_after + 0.01)
+    assert asked_to_repeat(script) == 1
+    assert noticed(script) == ["stt_deaf"]
+
+
+def test_a_sound_that_need_not_have_words_is_not_asked_for_again() -> None:
+    script = Script().greeted()
+    speaks(script, 1.0)
+    script.wait(5)
+    assert asked_to_repeat(script) == 0
+    assert noticed(script) == ["phantom_dropped"]
+
+
+def test_faults_3_when_recognisers_have_failed_the_shortest_word_is_asked_for_again_at_once() -> None:
+    script = Script().greeted()
+    script.starts()
+    script.tell(HearingFailed("a wrong key"))
+    end = script.now + 0.2
+    script.until(end)
+    script.tell(SpeechStopped(end))
+    script.until(end + 1.51)
+    assert asked_to_repeat(script) == 1
+
+
+def test_recognisers_that_fail_when_the_turn_is_over_are_not_waited_for() -> None:
+    script = Script().greeted()
+    end = speaks(script)
+    script.until(end + 1.8)
+    script.tell(HearingFailed("both are down"))
+    script.wait(0.01)
+    assert asked_to_repeat(script) == 1
+
+
+def test_words_that_another_recogniser_has_caught_up_with_are_answered() -> None:
+    script = Script().greeted()
+    end = speaks(script)
+    script.until(end + 2.2)
+    script.tell(Transcribed(1, "What are your hours?", final=True))
+    script.wait(2)
+    assert script.asked()[-1] == Answer("What are your hours?")
+    assert asked_to_repeat(script) == 0
+    assert noticed(script) == []
+
+
+def test_who_goes_on_is_not_asked_for_what_was_not_heard() -> None:
+    script = Script().greeted()
+    end = speaks(script)
+    script.until(end + 2.0)
+    script.says("Hello, can you hear me?", 1.5)
+    script.wait(2)
+    assert asked_to_repeat(script) == 0
+    assert script.asked()[-1] == Answer("Hello, can you hear me?")
+
+
+def test_a_caller_whom_nobody_hears_at_all_is_told_so_and_the_call_ends() -> None:
+    script = Script().greeted()
+    for _ in range(2):
+        speaks(script)
+        script.wait(3.1)
+        script.replies("I'm sorry, I can't hear you well. Could you say that again?")
+        script.wait(4)
+    assert asked_to_repeat(script) == 2
+    speaks(script)
+    script.wait(3.1)
+    assert script.asked()[-1] is Phrase.APOLOGY
+    script.replies("I'm sorry, I can't go on.")
+    effects = script.wait(4)
+    assert [effect.disposition for effect in effects if isinstance(effect, HangUp)] == [Disposition.FAILED]
+
+
+def test_one_turn_that_is_heard_makes_good_for_those_that_were_not() -> None:
+    script = Script().greeted()
+    for _ in range(3):
+        speaks(script)
+        script.wait(3.1)
+        script.replies("I'm sorry, I can't hear you well. Could you say that again?")
+        script.wait(4)
+        script.says("What are your hours?")
+        script.wait(1)
+        script.replies("Eight to six.")
+        script.wait(2)
+    assert asked_to_repeat(script) == 3
