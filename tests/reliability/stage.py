@@ -16,6 +16,7 @@ import yaml
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from callbot import logs
 from callbot.agents.tools import Tools
 from callbot.cli.local import Local, Rung, local, local_settings
 from callbot.exchange import ear
@@ -271,6 +272,7 @@ async def stage(
                 **(settings or {}),
             }
         )
+        logs.configure(given)  # as it is served: a traceback with all its variables holds up every call
         bot = await leaving.enter_async_context(local(given, tools=tools))
         yield Stage(bot, engines, deepgram, openai, elevenlabs, folder)
 
