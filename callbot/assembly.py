@@ -26,16 +26,18 @@ from callbot.store.recorder import Recorder
 async def assemble(
     settings: Settings,
     *,
+    tools: Tools | None = None,
     observers: tuple[Observer, ...] = (),
     finished: Finished = lambda record: None,
     loading: Callable[[str], None] = lambda what: None,
 ) -> AsyncIterator[Services]:
-    """Everything loaded and shared, until the process ends. ``loading`` is told each part before it loads.
+    """Everything loaded and shared, until the process ends. ``tools`` are what the agents of a company of
+    one's own may call; ``loading`` is told each part before it loads.
 
     Raises ``ConfigurationError`` or ``ModelMissing``.
     """
     loading("the business")
-    business = larkfield() if settings.company is None else load_business(settings.company, Tools())
+    business = larkfield() if settings.company is None else load_business(settings.company, tools or Tools())
     async with AsyncExitStack() as leaving:
         crew = await asyncio.to_thread(hire, settings, business, loading)
         leaving.push_async_callback(crew.aclose)

@@ -437,9 +437,8 @@ class Session:
             case ReleaseReply():
                 self._sure.set()
             case SayMeanwhile():
-                self._tasks.create_task(
-                    self._fill(effect), name=f"meanwhile {effect.turn}", context=self._context
-                )
+                filling = self._fill(effect.turn, effect.agent, self._phrase(effect.phrase))
+                self._tasks.create_task(filling, name=f"meanwhile {effect.turn}", context=self._context)
             case StopReply(unheard=unheard):
                 if self._reply is not None:
                     self._reply.cancel()
@@ -454,16 +453,14 @@ class Session:
             case TurnEnded() | HandedOff() | Noted():
                 pass  # for the observers
 
-    async def _fill(self, asked: SayMeanwhile) -> None:
+    async def _fill(self, turn: int, agent: str, text: str, *, asked: bool = True) -> None:
         """A phrase that keeps the caller company; it is rendered already."""
-        text = self._phrase(asked.phrase)
         try:
-            voice = self._voices.fixed[asked.agent]
-            clips = [clip async for clip in speak(voice, asked.turn, text)]
+            clips = [clip async for clip in speak(self._voices.fixed[agent], turn, text)]
         except ProviderError as error:
             log.warning("nothing can be said while a reply is late", reason=str(error))
         else:
-            self._post(Filled(asked.turn, text, tuple(clips)))
+            self._post(Filled(turn, text, tuple(clips), asked))
 
     async def _answer(
         self, asked: StartReply, *, after: asyncio.Task[None] | None, sure: asyncio.Event
@@ -497,6 +494,8 @@ class Session:
         async with aclosing(brain.reply(request, self.conversation.history())) as actions:
             async for action in actions:
                 match action:
+                    case Say(text, waiting=True):
+                        await self._fill(turn, agent, text, asked=False)
                     case Say(text, fixed):
                         await self._say(turn, agent, text, fixed=fixed)
                     case Changing():

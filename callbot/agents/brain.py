@@ -68,10 +68,15 @@ Request = Greet | TakeOver | Answer | Nudge | OfferHuman
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """One sentence for the caller. ``fixed`` marks text without call data in it: render once, cache."""
+    """One sentence for the caller. ``fixed`` marks text without call data in it: render once, cache.
+
+    ``waiting``: it only asks for patience. A caller who was asked already, or hears something else, is not
+    told it.
+    """
 
     text: str
     fixed: bool = False
+    waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

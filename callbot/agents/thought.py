@@ -64,6 +64,8 @@ class Notice(StrEnum):
     TRUNCATED = "llm_truncated"
     SLOW = "llm_slow_stream"
     UNCONFIRMED = "tool_unconfirmed"
+    COMMITTED = "tool_committed"
+    """A change went on although its reply was cut, and is told of now."""
 
 
 Need = AskModel | NextPiece | StartTools | ToolsDone | Retrieve

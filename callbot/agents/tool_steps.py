@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from callbot.agents import confirming
-from callbot.agents.brain import Answer, Did, EndCall, HandOff, Noticed, Remember
+from callbot.agents.brain import Answer, Did, EndCall, HandOff, Noticed, Remember, Say
 from callbot.agents.memory import Entry, Proposal
 from callbot.agents.prompting import END_CALL, HAND_OVER, OFFER_CALLBACK
 from callbot.agents.thought import Notice, Outcomes, StartTools, Thought, ToolsDone
@@ -59,6 +59,7 @@ class ToolSteps:
         """Changes that a reply that is over has left running are waited for, and told."""
         running, self.memory.running = self.memory.running, []
         if running:
+            yield Noticed(Notice.COMMITTED)
             yield from self._run(running)
 
     def take(self, calls: Sequence[ToolCall], said: str) -> Thought[bool]:
@@ -133,7 +134,8 @@ class ToolSteps:
         yield StartTools({call.id: run for call, run in runs})
         results = yield from self._outcomes(SLOW_AFTER)
         if len(results) < len(runs):
-            yield from self.thinking.phrase("one_moment")
+            for sentence in self.mind.flow.phrases["one_moment"]:
+                yield Say(sentence, fixed=True, waiting=True)
             results = yield from self._outcomes(None)
         in_time = True
         for call, run in runs:

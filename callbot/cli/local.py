@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from callbot.agents.tools import Tools
 from callbot.app import create_app
 from callbot.assembly import assemble
 from callbot.config import Settings, load
@@ -99,14 +100,16 @@ def local_settings(data: Path | None = None) -> Settings:
 async def local(
     settings: Settings,
     *,
+    tools: Tools | None = None,
     observers: tuple[Observer, ...] = (),
     loading: Callable[[str], None] = lambda what: None,
 ) -> AsyncIterator[Local]:
-    """Load the bot, start it on a free port, and connect the exchange. ``loading`` is told each part."""
+    """Load the bot, start it on a free port, and connect the exchange. ``tools`` are those of a company of
+    one's own; ``loading`` is told each part."""
     records = Records()
 
     def services(settings: Settings) -> AbstractAsyncContextManager[Services]:
-        return assemble(settings, observers=observers, finished=records.put, loading=loading)
+        return assemble(settings, tools=tools, observers=observers, finished=records.put, loading=loading)
 
     app = create_app(settings, services=services)
     async with running(app) as port:

@@ -38,6 +38,7 @@ from callbot.agents.brain import (
 from callbot.call import Call, Disposition, EndedBy
 from callbot.conversation import completeness
 from callbot.conversation.completeness import Said
+from callbot.conversation.echo import LAG, without_echo
 from callbot.conversation.effects import (
     ClearAudio,
     Effect,
@@ -82,7 +83,7 @@ from callbot.media_stream.playback import Clip, Playback
 from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
 from callbot.providers.accounting import Used
 from callbot.providers.ports import Transcribed
-from callbot.routing.handoff import ContextPacket, Switches
+from callbot.routing.handoff import NOT_THERE, ContextPacket, Passing, Switches
 from callbot.routing.intake import Choice
 
 _SURE: Final = (Said.ANSWER, Said.SENTENCE)
@@ -135,6 +136,8 @@ class Conversation:
         """The turn before, in which no words were heard that must be there: they may come yet."""
         self._unheard_turns = 0
         self._patience = Patience(rules)
+        self._echoes = False
+        """We have come back to ourselves: whoever speaks while we do, it takes words to stop us."""
         self._intake = intake
         self._failures = 0
         self._over_at: float | None = None
@@ -252,8 +255,8 @@ class Conversation:
         reply = self._reply
         if self._caller is not None:
             self._caller.hummed = hum and self._caller.hummed is not False
-        if self._caller is None or reply is None or not self.playback.playing:
-            return []
+        if self._caller is None or reply is None or not self.playback.playing or self._echoes:
+            return []  # on a line that echoes, words decide
         return [] if hum and seconds < self._rules.hold_hum else self._pause(reply, now)
 
     def _speech_stopped(self, at: float, now: float) -> list[Effect]:
@@ -271,9 +274,12 @@ class Conversation:
             return self._late(event, now) if event.final else []
         if caller.final and not event.final:
             return []  # a partial that was overtaken by its final
-        caller.text = event.text.strip()
+        caller.text = self._without_echo(event.text.strip(), caller)
         caller.final = event.final and not caller.speaking
         reply = self._reply
+        if caller.final and caller.echo and not caller.text and not caller.digits:
+            self._echoes = True
+            return self._dismiss(now)
         if reply is None or caller.digits:
             return self._think_ahead(now)
         if caller.final and self._ignorable(caller.text):
@@ -283,6 +289,17 @@ class Conversation:
         if reply.paused:
             return self._stop_reply(now)
         return self._pause(reply, now) if self.playback.playing else []
+
+    def _without_echo(self, text: str, caller: CallerTurn) -> str:
+        """What of it is the caller's, when it may be our own voice that comes back."""
+        if caller.started > self.playback.ends_at + LAG:
+            return text
+        ours = [turn.text for turn in self.transcript.turns[-3:] if turn.who == "agent"]
+        if self._reply is not None:
+            ours.append(self._reply.text)
+        theirs = without_echo(text, " ".join(ours), known=self._echoes)
+        caller.echo |= theirs != text
+        return theirs
 
     def _deliberate(self, caller: CallerTurn) -> bool:
         """The words so far are meant for us, not just a sign of listening."""
@@ -419,7 +436,8 @@ class Conversation:
             return self._switch(HandOff(self._speaker, f"speaks {self.language}", text), now)
         if self._owed is not None:
             owed, self._owed = self._owed, None
-            return self._switch(replace(owed, pending=f"{owed.pending} {text}".strip()), now)
+            queued = [self._note(Passing.QUEUED, now, self._turn)] if text else []
+            return queued + self._switch(replace(owed, pending=f"{owed.pending} {text}".strip()), now)
         intake, self._intake = self._intake, None
         if text and intake is not None and (choice := intake(text)) is not None:
             return self._switch(HandOff(choice.agent, choice.reason, text), now)
@@ -431,9 +449,12 @@ class Conversation:
         effects: list[Effect] = [StopHearing()] if caller is not None and caller.hearing else []
         effects += self._discard_ahead()
         if caller is not None and caller is not self._wordless:
-            what = Mishearing.BACKCHANNEL if caller.text else Mishearing.PHANTOM
+            silent = Mishearing.ECHO if caller.echo else Mishearing.PHANTOM
+            what = Mishearing.BACKCHANNEL if caller.text else silent
             effects.append(self._note(what, now, self._turn))
         if self._reply is not None:
+            if self._reply.paused:
+                effects.append(self._note(Mishearing.RESUMED, now, self._reply.number))
             self._reply.paused = False
             return effects + self._pump(now) + self._settle(now)
         withdrawn, self._withdrawn = self._withdrawn, None
@@ -568,8 +589,9 @@ class Conversation:
         reply = self._reply
         if reply is None or reply.number != event.turn or reply.paused or self._caller is not None:
             return []
-        if reply.held or self.playback.playing:
+        if reply.held or self.playback.playing or (reply.steps and not event.asked):
             return []
+        reply.steps += not event.asked
         reply.fillers.append((reply.words_sent, event.text))
         return self._send(reply, [replace(clip, filler=True) for clip in event.clips], now)
 
@@ -712,6 +734,8 @@ class Conversation:
             return self._hang_up(Disposition.FAILED, EndedBy.SYSTEM)
         if self._failures >= MOST_FAILURES:
             return self._ask(Phrase.APOLOGY, now, ending=EndCall(Disposition.FAILED))
+        if isinstance(reply.request, TakeOver) and not reply.words_sent:
+            return self._take_back(reply, reply.request.packet, now)
         return self._ask(Phrase.REPAIR, now)
 
     def _switch(self, hand_off: HandOff, now: float) -> list[Effect]:
@@ -719,7 +743,16 @@ class Conversation:
         if hand_off.to == self.agent:
             return self._ask(Answer(hand_off.pending), now)
         if not self._switches.allow():
-            return self._ask(OfferHuman(hand_off.reason), now)
+            loop = self._note(Passing.LOOP, now, self._turn)
+            return [loop, *self._ask(OfferHuman(hand_off.reason), now)]
+        return self._give(hand_off, now)
+
+    def _take_back(self, reply: AgentTurn, packet: ContextPacket, now: float) -> list[Effect]:
+        """Whom the call was given to cannot take it: who gave it goes on."""
+        failed = self._note(Passing.FAILED, now, reply.number)
+        return [failed, *self._give(HandOff(packet.from_agent, NOT_THERE, packet.pending), now)]
+
+    def _give(self, hand_off: HandOff, now: float) -> list[Effect]:
         transcript = self.transcript
         packet = ContextPacket(
             from_agent=self.agent,

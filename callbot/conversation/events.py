@@ -44,11 +44,13 @@ class Meant:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What is said while the reply of this turn is waited for; ``text`` as written."""
+    """What is said while the reply of this turn is waited for; ``text`` as written. ``asked`` is False when
+    it is the agent's own idea (``Say.waiting``)."""
 
     turn: int
     text: str
     clips: tuple[Clip, ...]
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,10 @@ class Mishearing(StrEnum):
     """Sound, and no words in it."""
     BACKCHANNEL = "backchannel"
     """Words that do not take the floor."""
+    RESUMED = "resumed"
+    """We had stopped for it, and went on where we were."""
+    ECHO = "echo_suppressed"
+    """Our own voice."""
 
 
 @dataclass(slots=True)
@@ -42,6 +46,8 @@ class CallerTurn:
     final: bool = False
     hummed: bool | None = None
     """Every look at the sound said that the mouth is closed; None before the first."""
+    echo: bool = False
+    """Some of what was recognised is our own voice; it is not in ``text``."""
     digits: str = ""
     keyed_at: float = 0.0
     hearing: bool = True
@@ -67,7 +73,7 @@ class CallerTurn:
 
     def wordless(self, rules: TurnRules) -> bool:
         """There was no word where there must have been some."""
-        if self.text or self.digits or self.stopped is None:
+        if self.text or self.digits or self.echo or self.stopped is None:
             return False
         return self.lost or (not self.hummed and self.stopped - self.started >= rules.wordless_speech)
 

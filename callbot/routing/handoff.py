@@ -2,10 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final
 
 MOST_SWITCHES: Final = 2
 """So many switches without anything done for the caller in between; the next offers a human."""
+
+
+NOT_THERE: Final = "they cannot take the call"
+"""Why an agent has a call again that it had given away."""
+
+
+class Passing(StrEnum):
+    """What is noticed of handoffs."""
+
+    LOOP = "handoff_loop"
+    """One more would only have passed the caller round."""
+    FAILED = "handoff_failed"
+    """Whom the call was given to could not say a word, and who gave it goes on."""
+    QUEUED = "queued_utterance"
+    """What the caller said meanwhile went along."""
 
 
 @dataclass(frozen=True, slots=True)

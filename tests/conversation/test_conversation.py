@@ -42,7 +42,7 @@ from callbot.conversation.events import (
 )
 from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
 from callbot.providers.ports import Transcribed
-from callbot.routing.handoff import SlotValue
+from callbot.routing.handoff import NOT_THERE, Passing, SlotValue
 from callbot.routing.intake import Choice
 from tests.conversation.script import CALL, RULES, Script, clip
 
@@ -503,6 +503,34 @@ def test_faults_23_what_the_caller_says_during_the_switch_goes_with_them() -> No
     request = script.asked()[-1]
     assert isinstance(request, TakeOver)
     assert request.packet.pending == "I want to buy a router. It's for a big house."
+
+
+def test_faults_25_a_handoff_to_somebody_who_cannot_speak_goes_back_to_who_gave_it() -> None:
+    script = Script().greeted()
+    script.says("How much is a router?")
+    script.wait(0.3)
+    script.replies("I'll put you through.", actions=(HandOff("sales", "a price", "How much is a router?"),))
+    script.wait(2)
+    script.tell(ReplyFailed(script.turn, "there is no such agent"))
+    assert script.conversation.agent == "support"
+    (back,) = [request for request in script.asked()[-1:] if isinstance(request, TakeOver)]
+    assert (back.packet.from_agent, back.packet.to_agent) == ("sales", "support")
+    assert (back.packet.reason, back.packet.pending) == (NOT_THERE, "How much is a router?")
+    assert [noticing.what for noticing in script.conversation.transcript.noticed] == [Passing.FAILED]
+    script.replies("It costs ninety dollars.")
+    script.wait(3)
+    assert script.conversation.transcript.agents == ["support", "sales", "support"]
+
+
+def test_faults_25_two_agents_who_cannot_speak_end_the_call_with_an_apology() -> None:
+    script = Script().greeted()
+    script.says("How much is a router?")
+    script.wait(0.3)
+    script.replies("I'll put you through.", actions=(HandOff("sales", "a price"),))
+    script.wait(2)
+    script.tell(ReplyFailed(script.turn, "no"))
+    script.tell(ReplyFailed(script.turn, "nor I"))
+    assert script.asked()[-1] is Phrase.APOLOGY
 
 
 def test_faults_24_the_third_switch_without_help_offers_a_human() -> None:

@@ -47,7 +47,7 @@ def test_faults_8_and_35_what_is_no_turn_is_noticed() -> None:
     script.replies("We open at eight and close at six on every day of the week.")
     script.says("Mhm.")
     script.wait(2)
-    assert noticed(script) == ["phantom_dropped", "backchannel"]
+    assert noticed(script) == ["phantom_dropped", "backchannel", "resumed"]
 
 
 def test_what_a_brain_notices_is_noted_even_when_its_reply_was_stopped() -> None:

@@ -140,3 +140,23 @@ def test_callers_whose_replies_are_usually_late_hear_an_acknowledgement_at_once(
         script.until(script.now + 3)
     assert {at for at, _ in phrases} <= {0.2, 0.3}
     assert [phrase for _, phrase in phrases] == [Phrase.RIGHT, Phrase.LET_ME_SEE, Phrase.OKAY]
+
+
+def test_an_agent_that_asks_for_patience_after_the_call_has_asked_is_not_heard() -> None:
+    script = Waiting()
+    script.pass_to(1.6)
+    assert [phrase for _, phrase in script.said] == [Phrase.ONE_MOMENT]
+    script.until(script.now + 1.5)
+    assert (
+        script.tell(Filled(script.turn, "One moment, please.", (clip(script.turn, "One moment"),), False))
+        == []
+    )
+
+
+def test_an_agent_that_asks_for_patience_first_is_heard_and_the_call_goes_on_from_there() -> None:
+    script = Waiting()
+    script.pass_to(0.5)
+    asked = script.tell(Filled(script.turn, "One moment, please.", (clip(script.turn, "One moment"),), False))
+    assert any(isinstance(effect, SendAudio) for effect in asked)
+    script.pass_to(4.5)
+    assert [phrase for _, phrase in script.said] == [Phrase.STILL_WORKING]

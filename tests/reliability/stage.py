@@ -16,9 +16,12 @@ import yaml
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from callbot import logs
+from callbot.agents.tools import Tools
 from callbot.cli.local import Local, Rung, local, local_settings
 from callbot.exchange import ear
-from callbot.exchange.callers import ScriptedCaller
+from callbot.exchange.callers import Caller, ScriptedCaller
+from callbot.exchange.sounds import encode_wav
 from callbot.providers import mulaw
 from callbot.providers.inference import InferencePool
 from callbot.providers.stt.moonshine import MoonshineModel
@@ -158,6 +161,7 @@ class Stage:
     elevenlabs: ElevenLabsDouble
     folder: Path
     _calls: int = 0
+    _clips: int = 0
 
     async def ring(self, *steps: Mapping[str, Any] | str, within: float = 90.0) -> Told:
         """One call by a caller who does this (as in ``tests/calls``); ``play`` names a fixture's utterance
@@ -171,9 +175,27 @@ class Stage:
             "steps": [_with_clips(step) for step in steps],
         }
         path.write_text(yaml.safe_dump(script), encoding="utf-8")
+        return await self.ring_as(ScriptedCaller(path), within=within)
+
+    async def ring_as(
+        self,
+        caller: Caller,
+        *,
+        from_number: str = "+15550142",
+        to_number: str = "+15550100",
+        within: float = 90.0,
+    ) -> Told:
+        """One call by anybody."""
         async with asyncio.timeout(within):
-            rung = await self.bot.ring(ScriptedCaller(path), from_number="+15550142", to_number="+15550100")
+            rung = await self.bot.ring(caller, from_number=from_number, to_number=to_number)
         return Told(rung, self.engines, await self._log(rung.result.call_sid))
+
+    async def clip(self, text: str) -> str:
+        """The name of a recording of these words, for ``play``."""
+        self._clips += 1
+        path = self.folder / f"clip-{self._clips}.wav"
+        path.write_bytes(encode_wav(await asyncio.to_thread(self.engines.speak, text)))
+        return path.name
 
     async def _log(self, call_sid: str) -> Sequence[Event]:
         await self.bot.services.recorder.flush()
@@ -214,7 +236,8 @@ async def stage(
     tts: str = "elevenlabs,openai",
     think: Think = think,
     settings: Mapping[str, Any] | None = None,
-    company: Path = COMPANY,
+    company: Path | None = COMPANY,
+    tools: Tools | None = None,
 ) -> AsyncIterator[Stage]:
     """Everything up, and the bot listening."""
     speaking: Mapping[str, Any] = {"hear": engines.hear, "speak": engines.speak}
@@ -249,7 +272,8 @@ async def stage(
                 **(settings or {}),
             }
         )
-        bot = await leaving.enter_async_context(local(given))
+        logs.configure(given)  # as it is served: a traceback with all its variables holds up every call
+        bot = await leaving.enter_async_context(local(given, tools=tools))
         yield Stage(bot, engines, deepgram, openai, elevenlabs, folder)
 
 
