@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from callbot.agents.tools import Tools
 from callbot.business import load as load_business
@@ -70,7 +71,9 @@ async def assemble(
             queue=lambda: crew.models.pool.waiting / crew.models.pool.threads,
             titles={agent.name: agent.title for agent in business.agents.values()},
         )
-        sources = watched(services, crew.detection, crew.models.pool)
+        for port, names in crew.providers().items():
+            metrics.expect(port, names)
+        sources = replace(watched(services, crew.detection, crew.models.pool), breakers=crew.breakers)
         await leaving.enter_async_context(Sampler(metrics, meter, sources).running())
         yield services
 

@@ -75,6 +75,15 @@ class Crew:
     purse: Purse
     models: Models
 
+    def providers(self) -> dict[Port, tuple[str, ...]]:
+        """Who may be asked, by port."""
+        voices = dict.fromkeys(voice.name for chain in self.voices.values() for voice in chain)
+        return {
+            Port.STT: tuple(self.hearings),
+            Port.LLM: tuple(thinker.name for thinker in self.thinkers),
+            Port.TTS: tuple(voices),
+        }
+
     def equip(self, call: Call) -> Equipment:
         """What one call needs: who answers it, and with which ears, voices and rules."""
         number = number_dialled(self.business.numbers, call.to_number)

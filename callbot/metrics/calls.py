@@ -25,11 +25,12 @@ from callbot.conversation.effects import (
     StopReply,
     TurnEnded,
 )
-from callbot.conversation.events import CallStarted, Event, HungUp, Meant, ReplyFailed, Spoke
+from callbot.conversation.events import CallStarted, Event, HungUp, Meant, ReplyFailed, Spoke, Told
 from callbot.conversation.transcript import Turn
 from callbot.media_stream.audio import seconds
 from callbot.media_stream.vad import SpeechHeld, SpeechStarted
 from callbot.metrics.instruments import Metrics
+from callbot.metrics.providers import ProviderMeter
 from callbot.providers.ports import Transcribed
 
 
@@ -68,6 +69,7 @@ class CallMeter:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._providers = ProviderMeter(metrics)
         self._calls: dict[str, _Call] = {}
 
     def observe(self, call_sid: str, now: float, news: Event | Effect) -> None:
@@ -133,6 +135,8 @@ class CallMeter:
                 call.meant_at = now
             case Meant(turn) if turn == call.ahead:
                 call.ahead_is_meant = True
+            case Told(news):
+                self._providers.told(news)
             case ReplyFailed():
                 self._metrics.reply_failures.inc()
 
