@@ -241,7 +241,7 @@ async def test_the_model_is_the_one_named_or_the_one_that_hears_the_languages(
     named: str, languages: list[str], model: str
 ):
     ears = FluxHearing("x", Account("deepgram", "http://127.0.0.1:9", "k"), named).for_call(languages)
-    query = parse_qs(urlsplit(ears._dialect.url).query)  # type: ignore[attr-defined]
+    query = parse_qs(urlsplit(ears._line.dialect.url).query)  # type: ignore[attr-defined]
     assert query["model"] == [model]
     assert query.get("language_hint") == (languages if model == "flux-general-multi" else None)
     await ears.aclose()
