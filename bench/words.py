@@ -6,7 +6,7 @@ Before two texts are compared, both are written the same way:
   (``$`` dollars, ``%`` percent, ``*`` star, ``#`` pound, ``@`` at, ``&`` and);
 - numbers become digits, each digit one word, however they were written: "sixty-two", "62" and "six
   two" are the same, so are "28th" and "twenty eighth", "$62.50" and "sixty two dollars and fifty
-  cents"; "oh" is zero next to another digit;
+  cents", and "$49.00" and "forty nine dollars"; "oh" is zero next to another digit;
 - letters that stand next to digits are apart from them ("B7429"), "a.m." is "am",
   the point in "example.com" is "dot".
 
@@ -44,9 +44,7 @@ _SCALES: Final = {"hundred": 100, "thousand": 1000}
 def words(text: str) -> list[str]:
     """The words of a text, in the way described above."""
     plain = text.lower().replace("’", "'")
-    plain = _MONEY.sub(
-        lambda money: f"{money[1]} dollars " + (f"{money[2]} cents" if money[2] else ""), plain
-    )
+    plain = _MONEY.sub(_money_in_words, plain)
     plain = _HALF_OF_DAY.sub(r"\1m", plain)
     for sign, word in _SIGNS.items():
         plain = plain.replace(sign, word)
@@ -78,7 +76,7 @@ def errors(reference: Sequence[str], heard: Sequence[str]) -> int:
 
 
 def _money_in_words(money: re.Match[str]) -> str:
-    return f"{money[1]} dollars " + (f"{money[2]} cents" if money[2] else "")
+    return f"{money[1]} dollars " + (f"{money[2]} cents" if money[2] not in (None, "00") else "")
 
 
 def _digits(found: list[str]) -> Iterator[str]:
