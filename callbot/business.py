@@ -24,6 +24,7 @@ from callbot.agents.knowledge import NO_DOCUMENTS, Documents
 from callbot.agents.matching import Understanding
 from callbot.agents.model_brain import ModelBrain
 from callbot.agents.prompting import Function, Mind
+from callbot.agents.stand_in import StandInBrain
 from callbot.agents.tool_runs import ToolRuns
 from callbot.agents.tools import Tools
 from callbot.agents.yaml_source import Source, fail, unknown_name
@@ -91,9 +92,9 @@ class Brains:
             )
             return self._by_flow(chosen, runs, today)
         by_model = self._by_model(chosen, model, runs, today)
-        if chosen.thinking is Thinking.MODEL:
-            return by_model
         by_flow = self._by_flow(chosen, runs, today)
+        if chosen.thinking is Thinking.MODEL:
+            return StandInBrain(by_model, by_flow)
         flow, understanding = self.business.flows[agent], self.understandings[agent]
         return FlowFirstBrain(flow, by_flow, by_model, understanding, today=today)
 

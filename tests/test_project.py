@@ -50,6 +50,7 @@ NOT_CORE = {
     "agents/flow_file.py": "reads flows from files",
     "agents/flow_first_brain.py": "drives a flow and a language model",
     "agents/model_brain.py": "drives the thinking of a language model",
+    "agents/stand_in.py": "drives a language model, and a flow in its place",
     "agents/tool_runs.py": "runs what an agent may do, and sees it to its end",
     "agents/tools.py": "runs what an agent may do",
     "agents/vectors.py": "keeps files",

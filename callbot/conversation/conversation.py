@@ -133,7 +133,7 @@ class Conversation:
         """A reply to what was said before a pause that may be the end of the turn."""
         self._discarded = 0
         self._wordless: CallerTurn | None = None
-        """The turn before, in which no words were heard that must be there: they may come yet."""
+        """The turn before, in which no words were heard: they may come yet."""
         self._unheard_turns = 0
         self._patience = Patience(rules)
         self._echoes = False
@@ -393,7 +393,7 @@ class Conversation:
         assert caller is not None
         text = "" if caller.digits else caller.text
         if not text and not caller.digits:
-            if self._reply is None and caller.wordless(self._rules):
+            if self._reply is None:
                 self._wordless = caller
             return self._dismiss(now)
         reply = self._reply
@@ -448,7 +448,7 @@ class Conversation:
         caller, self._caller = self._caller, None
         effects: list[Effect] = [StopHearing()] if caller is not None and caller.hearing else []
         effects += self._discard_ahead()
-        if caller is not None and caller is not self._wordless:
+        if caller is not None and not (caller is self._wordless and caller.wordless(self._rules)):
             silent = Mishearing.ECHO if caller.echo else Mishearing.PHANTOM
             what = Mishearing.BACKCHANNEL if caller.text else silent
             effects.append(self._note(what, now, self._turn))
@@ -807,6 +807,8 @@ class Conversation:
     def _ask_to_repeat_at(self) -> float | None:
         caller = self._wordless
         if caller is None or caller.stopped is None or self._reply is not None:
+            return None
+        if not caller.wordless(self._rules):
             return None
         return caller.stopped + (0.0 if caller.lost else self._rules.ask_again_after)
 

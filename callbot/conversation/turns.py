@@ -72,7 +72,7 @@ class CallerTurn:
         return self.stopped - self.started < rules.hold_hum
 
     def wordless(self, rules: TurnRules) -> bool:
-        """There was no word where there must have been some."""
+        """No word was heard where there must have been some."""
         if self.text or self.digits or self.echo or self.stopped is None:
             return False
         return self.lost or (not self.hummed and self.stopped - self.started >= rules.wordless_speech)

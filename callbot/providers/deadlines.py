@@ -56,6 +56,8 @@ class EarDeadlines:
     deaf: float = 4.0
     """Of speech (not of time) without a word of text since the last: people do not speak so long without a
     word that can be known, and a caller who gets no reaction says "hello?" after about as long."""
+    wordless: float = 0.8
+    """Of speech to which a final without a word is an answer that another recogniser is asked about."""
     final: float = 1.5
     """From a flush to its final: vendors take 0.1 to 0.6 s. The conversation itself goes on with a partial
     after 1.2 s, so this comes just after it would have."""

@@ -12,7 +12,7 @@ from callbot.agents.brain import Expecting, HandOff
 from callbot.agents.flow_brain import FlowBrain
 from callbot.agents.flow_first_brain import FlowFirstBrain
 from callbot.agents.matching import Understanding
-from callbot.agents.model_brain import ModelBrain
+from callbot.agents.stand_in import StandInBrain
 from callbot.business import Brains, Business
 from callbot.demo import FOLDER
 from callbot.demo.shop import Shop
@@ -180,7 +180,7 @@ def test_each_way_to_think_has_its_brain(
     business: Business, understandings: Mapping[str, Understanding]
 ) -> None:
     model = ScriptedModel("x")
-    kinds = {Thinking.FLOW: FlowBrain, Thinking.MODEL: ModelBrain, Thinking.FLOW_FIRST: FlowFirstBrain}
+    kinds = {Thinking.FLOW: FlowBrain, Thinking.MODEL: StandInBrain, Thinking.FLOW_FIRST: FlowFirstBrain}
     for how, kind in kinds.items():
         brain = Brains(thinking(business, how), understandings, model).brain("support", today=TODAY)
         assert type(brain) is kind

@@ -38,7 +38,7 @@ def test_faults_4_speech_without_a_word_is_asked_for_again_before_an_apology_is_
 
 def test_a_sound_that_need_not_have_words_is_not_asked_for_again() -> None:
     script = Script().greeted()
-    speaks(script, 1.0)
+    speaks(script, 0.8)
     script.wait(5)
     assert asked_to_repeat(script) == 0
     assert noticed(script) == ["phantom_dropped"]
@@ -73,6 +73,15 @@ def test_words_that_another_recogniser_has_caught_up_with_are_answered() -> None
     assert script.asked()[-1] == Answer("What are your hours?")
     assert asked_to_repeat(script) == 0
     assert noticed(script) == []
+
+
+def test_so_is_a_short_word_that_another_recogniser_has_caught_up_with() -> None:
+    script = Script().greeted()
+    end = speaks(script, 0.4)
+    script.until(end + 2.2)
+    script.tell(Transcribed(1, "Yes.", final=True))
+    script.wait(2)
+    assert script.asked()[-1] == Answer("Yes.")
 
 
 def test_who_goes_on_is_not_asked_for_what_was_not_heard() -> None:

@@ -40,7 +40,7 @@ def test_faults_5_and_6_a_forced_final_and_one_that_came_late_are_noticed() -> N
 
 def test_faults_8_and_35_what_is_no_turn_is_noticed() -> None:
     script = Script().greeted()
-    script.says("")
+    script.says("", 0.6)
     script.wait(2)
     script.says("What are your hours?")
     script.wait(1)

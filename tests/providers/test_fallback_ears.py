@@ -229,6 +229,17 @@ async def test_after_four_seconds_of_speech_without_text_the_next_hears_all_of_i
     assert call.at[0] == pytest.approx(STT.deaf, abs=0.2)
 
 
+async def test_a_final_without_a_word_where_there_was_speech_is_not_believed():
+    one, two = bad(Bad(partials=False, empty=True)), bad()
+    async with Call([one, two]) as call:
+        call.ears.start(1)
+        await call.speak(said(WORDS[:4]))
+        call.ears.flush()
+        await asyncio.sleep(0.5)
+    assert call.finals() == [" ".join(WORDS[:4])]
+    assert call.told.failed == [("one", "two", Trouble.DEAF)]
+
+
 async def test_one_that_goes_deaf_in_mid_utterance_has_stalled():
     one, two = bad(), bad()
     async with Call([one, two]) as call:

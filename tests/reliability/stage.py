@@ -47,6 +47,17 @@ KEYS: Final = {
     "deepgram": "dg-test-key-44de",
 }
 
+BILL: Final = "Hello, I have a question about my bill."
+"""``"support_bill 1"``."""
+HOURS: Final = "What are your opening hours?"
+"""``"barge_in 1"``."""
+FILLER_MS: Final = 1_500
+APOLOGY_MS: Final = 4_000
+SILENCE_MS: Final = 6_000
+"""What a caller may have to wait for a word, an apology, anything at all."""
+SLACK_MS: Final = 300
+"""What a busy machine and the way to the ear add."""
+
 Think = Callable[[dict[str, Any]], Answer]
 
 
@@ -235,13 +246,16 @@ async def stage(
     llm: str = "openai:gpt-5.4-mini,openai:gpt-4.1-mini",
     tts: str = "elevenlabs,openai",
     think: Think = think,
+    hear: Callable[[bytes], str] | None = None,
+    deepgram_idle: float = 10.0,
     settings: Mapping[str, Any] | None = None,
     company: Path | None = COMPANY,
     tools: Tools | None = None,
 ) -> AsyncIterator[Stage]:
-    """Everything up, and the bot listening."""
-    speaking: Mapping[str, Any] = {"hear": engines.hear, "speak": engines.speak}
-    deepgram = DeepgramDouble(Plan(), **speaking, key=KEYS["deepgram"])
+    """Everything up, and the bot listening. ``hear`` is what the doubles hear with, Moonshine else;
+    ``deepgram_idle`` after how many seconds without a word from us Deepgram hangs up."""
+    speaking: Mapping[str, Any] = {"hear": hear or engines.hear, "speak": engines.speak}
+    deepgram = DeepgramDouble(Plan(), **speaking, key=KEYS["deepgram"], idle=deepgram_idle)
     openai = OpenAiDouble(
         OpenAiSpeechDouble(Plan(), **speaking, key=KEYS["openai"]),
         OpenAiChatDouble(

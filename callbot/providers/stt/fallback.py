@@ -244,7 +244,7 @@ class FallbackEars:
                 self._told.put_nowait(event)
             return
         text = event.text.strip()
-        if event.final and not text and utterance.speech >= self._deadlines.deaf:
+        if event.final and not text and utterance.speech >= self._deadlines.wordless:
             error = failure(recogniser.name, Trouble.DEAF, "nothing was heard in what is speech")
             if self._can_go_on(error, utterance):
                 self._go_on(error)
