@@ -36,9 +36,8 @@ from callbot.agents.brain import (
     Tried,
 )
 from callbot.call import Call, Disposition, EndedBy
-from callbot.conversation import completeness
+from callbot.conversation import completeness, echo
 from callbot.conversation.completeness import Said
-from callbot.conversation.echo import LAG, without_echo
 from callbot.conversation.effects import (
     ClearAudio,
     Effect,
@@ -292,12 +291,20 @@ class Conversation:
 
     def _without_echo(self, text: str, caller: CallerTurn) -> str:
         """What of it is the caller's, when it may be our own voice that comes back."""
-        if caller.started > self.playback.ends_at + LAG:
+        if caller.started > self.playback.ends_at + echo.LAG:
             return text
         ours = [turn.text for turn in self.transcript.turns[-3:] if turn.who == "agent"]
         if self._reply is not None:
             ours.append(self._reply.text)
-        theirs = without_echo(text, " ".join(ours), known=self._echoes)
+        reply = self._reply
+        suspicion = echo.KNOWN if self._echoes else echo.NONE
+        if (
+            reply is not None
+            and reply.paused
+            and caller.ended_within(echo.ENDS_WITHIN, self.playback.ends_at)
+        ):
+            suspicion = echo.IT_STOPPED_WITH_US
+        theirs = echo.without_echo(text, " ".join(ours), suspicion, language=self.language)
         caller.echo |= theirs != text
         return theirs
 

@@ -71,6 +71,10 @@ class CallerTurn:
             return False
         return self.stopped - self.started < rules.hold_hum
 
+    def ended_within(self, seconds: float, moment: float) -> bool:
+        """The caller's last sound was so soon after ``moment``, or before."""
+        return self.stopped is not None and self.stopped <= moment + seconds
+
     def wordless(self, rules: TurnRules) -> bool:
         """No word was heard where there must have been some."""
         if self.text or self.digits or self.echo or self.stopped is None:

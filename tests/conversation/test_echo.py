@@ -3,7 +3,7 @@
 import pytest
 
 from callbot.agents.brain import Answer, Greet
-from callbot.conversation.echo import without_echo
+from callbot.conversation.echo import IT_STOPPED_WITH_US, KNOWN, without_echo
 from tests.conversation.script import Script
 
 GREETING = "Larkfield, this is Maya. How can I help?"
@@ -31,8 +31,30 @@ def test_what_we_said_is_taken_off_the_beginning_and_nothing_else(text: str, the
 
 
 def test_on_a_line_that_is_known_to_echo_a_word_is_enough() -> None:
-    assert without_echo("Maya.", GREETING, known=True) == ""
-    assert without_echo("Yes.", GREETING, known=True) == "Yes."
+    assert without_echo("Maya.", GREETING, KNOWN) == ""
+    assert without_echo("Yes.", GREETING, KNOWN) == "Yes."
+    assert without_echo("Stop.", "Bring it to the post office.", KNOWN) == "Stop."
+
+
+def test_figures_are_compared_as_they_are_spoken_and_the_noise_behind_them_is_no_word() -> None:
+    said = "We are open from eight to six."
+    assert without_echo("We are open from 8 to 6. You", said) == ""
+    assert without_echo("We are open from 8 to 6. Yes.", said) == "Yes."
+
+
+@pytest.mark.parametrize(
+    ("text", "theirs"),
+    [
+        ("Larksky. You", ""),
+        ("Maya.", ""),
+        ("Wait.", "Wait."),
+        ("What about my bill?", "What about my bill?"),
+        ("How?", "How?"),
+        ("", ""),
+    ],
+)
+def test_what_stopped_when_we_did_is_an_echo_when_half_of_it_is_ours(text: str, theirs: str) -> None:
+    assert without_echo(text, GREETING, IT_STOPPED_WITH_US) == theirs
 
 
 def test_a_line_without_words_of_ours_is_nobodys_echo() -> None:
@@ -93,3 +115,22 @@ def test_what_the_caller_says_right_after_our_echo_is_theirs() -> None:
     script.says("can I help? Hello, I have a question about my bill.", seconds=3.0)
     script.wait(1)
     assert script.asked()[1:] == [Answer("Hello, I have a question about my bill.")]
+
+
+def test_a_first_word_of_ours_that_is_misheard_does_not_cost_the_caller_the_greeting() -> None:
+    script = Script()
+    script.replies(GREETING)
+    script.wait(0.25)
+    script.says("Larksky. You", seconds=0.35)
+    script.wait(4)
+    assert script.asked() == [Greet()]
+    assert script.conversation.transcript.turns[0].heard == GREETING
+
+
+def test_a_word_of_the_callers_as_short_is_theirs() -> None:
+    script = Script()
+    script.replies(LONG)
+    script.wait(2)
+    script.says("Wait.", seconds=0.35)
+    script.wait(2)
+    assert script.asked()[1:] == [Answer("Wait.")]
