@@ -125,6 +125,11 @@ def _rows(rung: Rung) -> Iterator[tuple[str, str]]:
     if numbers["barge_ins_ms"]:
         silences = ", ".join(f"{ms} ms" for ms in numbers["barge_ins_ms"])
         yield "silent after", f"{silences} from the caller's first sound"
+    for failure in record["failures"]:
+        after = f"{failure['instead']} went on" if failure["instead"] else "nobody was left"
+        yield "failed", f"{failure['provider']} ({failure['trouble']}); {after}"
+    if any(used["port"] != "carrier" for used in record["usage"]):
+        yield "cost", _cost(record["cost"])
     for tool in record["tools"]:
         if tool["changed"]:
             yield "done", f"{tool['tool'].replace('_', ' ')}: {_short(tool['result'])}"
@@ -137,6 +142,12 @@ def _responses(numbers: dict[str, Any]) -> str:
         f"p50 {numbers['response_p50_ms']} ms, p95 {numbers['response_p95_ms']} ms, "
         f"over {len(numbers['responses_ms'])} answers"
     )
+
+
+def _cost(cost: dict[str, Any]) -> str:
+    parts = ", ".join(f"{port} ${amount:.4f}" for port, amount in cost["by_port"].items() if amount)
+    unpriced = f"; no price is known for {', '.join(cost['unpriced'])}" if cost["unpriced"] else ""
+    return f"${cost['total']:.4f} ({parts}){' estimated' if cost['estimate'] else ''}{unpriced}"
 
 
 def _turns_of(turns: list[dict[str, Any]], who: str) -> int:

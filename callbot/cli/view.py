@@ -16,10 +16,21 @@ from rich.table import Table
 from rich.text import Text
 
 from callbot.agents.brain import Cited, Did
-from callbot.conversation.effects import ClearAudio, Effect, HandedOff, HangUp, StartReply, TurnEnded
-from callbot.conversation.events import Acted, CallStarted, Event, Meant
+from callbot.conversation.effects import (
+    ClearAudio,
+    Effect,
+    HandedOff,
+    HangUp,
+    ReleaseReply,
+    SayMeanwhile,
+    StartReply,
+    StopReply,
+    TurnEnded,
+)
+from callbot.conversation.events import Acted, CallStarted, Event, Meant, Told
 from callbot.conversation.transcript import Turn
 from callbot.media_stream.vad import SpeechStarted, SpeechStopped
+from callbot.providers.accounting import Failed
 from callbot.providers.ports import Transcribed
 
 COLOURS = ("cyan", "magenta", "yellow", "blue")
@@ -39,6 +50,9 @@ class CallView:
         self._speaking = False
         self._saying: list[str] = []
         self._agent = ""
+        self._ahead: int | None = None
+        """The turn of a reply that nobody may ever hear, and what became known of it."""
+        self._news_ahead: list[Event] = []
         self._asked: Turn | None = None
         """The caller's turn that is not printed yet."""
         self._since: list[tuple[float, str]] = []
@@ -61,6 +75,21 @@ class CallView:
     def observe(self, call_sid: str, now: float, news: Event | Effect) -> None:
         """Take one event or effect of the call."""
         match news:
+            case StartReply(turn, ahead=True):
+                self._ahead, self._news_ahead = turn, []
+                return
+            case ReleaseReply(turn) if turn == self._ahead:
+                self._released(call_sid, now)
+            case StopReply(turn, unheard=True) if turn == self._ahead:
+                self._ahead = None
+                return
+            case Meant(turn) | Acted(turn) if turn == self._ahead:
+                self._news_ahead.append(news)
+                return
+            case Told(Failed() as failed):
+                self._note(now, _failure(failed))
+            case SayMeanwhile():
+                return
             case CallStarted(agent):
                 self._note(now, f"the call is answered by {self._name(agent)}")
             case SpeechStarted():
@@ -97,6 +126,13 @@ class CallView:
             case _:
                 return
         self._refresh()
+
+    def _released(self, call_sid: str, now: float) -> None:
+        """What was thought while the caller might have gone on is the answer."""
+        self._ahead, self._saying, self._partial = None, [], ""
+        news, self._news_ahead = self._news_ahead, []
+        for each in news:
+            self.observe(call_sid, now, each)
 
     # --- what is complete ------------------------------------------------------------------------
 
@@ -187,6 +223,14 @@ def _row(clock: str, name: Text, words: Text) -> Table:
     row.add_column(overflow="fold")
     row.add_row(Text(clock), name, words)
     return row
+
+
+def _failure(failed: Failed) -> str:
+    provider = failed.provider.partition(":")[0]
+    if failed.instead == failed.provider:
+        return f"{provider} failed ({failed.trouble}) and is asked again"
+    after = f"{failed.instead.partition(':')[0]} goes on" if failed.instead else "there is nobody else"
+    return f"{provider} failed ({failed.trouble}): {after}"
 
 
 def _clock(seconds: float) -> str:

@@ -15,12 +15,16 @@ from callbot.conversation.effects import (
     FlushHearing,
     HandedOff,
     HangUp,
+    ReleaseReply,
     StartReply,
+    StopReply,
     TurnEnded,
 )
-from callbot.conversation.events import Acted, CallStarted, Event, Marked, Meant
+from callbot.conversation.events import Acted, CallStarted, Event, Marked, Meant, Told
 from callbot.conversation.transcript import Handoff, Turn
+from callbot.errors import Trouble
 from callbot.media_stream.vad import SpeechStarted, SpeechStopped
+from callbot.providers.accounting import Failed, Port
 from callbot.providers.ports import Transcribed
 from callbot.routing.handoff import ContextPacket
 
@@ -247,3 +251,37 @@ def test_what_nobody_needs_to_see_is_not_printed(news: Event | Effect) -> None:
 )
 def test_the_clock_never_shows_sixty_seconds(seconds: float, clock: str) -> None:
     assert shown([(seconds, OVER)]).startswith(f"{clock} ")
+
+
+# --- replies that are thought ahead, and providers that fail -------------------------------------
+
+
+def test_what_is_thought_ahead_is_told_when_it_is_the_answer_and_never_else() -> None:
+    assert lines(
+        StartReply(3, "support", Answer("hello"), ahead=True),
+        Meant(3, "Thrown away."),
+        Acted(3, Cited("hours", "opening hours", 0.9)),
+        StopReply(3, unheard=True),
+        StartReply(3, "support", Answer("hello there"), ahead=True),
+        Meant(3, "Good morning."),
+        Acted(3, Cited("bills", "paying a bill", 0.9)),
+        caller(2, "Hello there."),
+        ReleaseReply(3),
+        OVER,
+    ) == [
+        "0:01.0  caller            Hello there.",
+        "0:01.0                    · answered from the document 'paying a bill'",
+        "0:01.0                    · the call is over: resolved, ended by the caller",
+    ]
+
+
+def test_a_provider_that_fails_is_told_with_who_goes_on() -> None:
+    assert lines(
+        Told(Failed(Port.TTS, "elevenlabs:flash/abc", "openai:mini/marin", Trouble.CUT, "closed")),
+        Told(Failed(Port.STT, "deepgram:nova-3", "deepgram:nova-3", Trouble.CUT, "closed")),
+        Told(Failed(Port.LLM, "openai:x", "", Trouble.AUTH, "401")),
+    ) == [
+        "0:01.0                    · elevenlabs failed (cut): openai goes on",
+        "0:01.0                    · deepgram failed (cut) and is asked again",
+        "0:01.0                    · openai failed (auth): there is nobody else",
+    ]
