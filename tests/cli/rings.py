@@ -37,6 +37,36 @@ RECORD: dict[str, Any] = {
     "handoffs": [{"from": "support", "to": "sales", "reason": "you'd like to buy [/bold] something"}],
     "transfers": [],
     "slots": {"product": {"value": "mesh"}, "day": {"value": "2026-11-10"}},
+    "failures": [
+        {
+            "at_ms": 4000,
+            "turn": 3,
+            "port": "tts",
+            "provider": "elevenlabs:flash/abc",
+            "trouble": "cut",
+            "detail": "closed with 1006",
+            "attempt": 1,
+            "instead": "hibari",
+        }
+    ],
+    "usage": [
+        {
+            "port": "tts",
+            "provider": "elevenlabs:flash/abc",
+            "unit": "characters_spoken",
+            "amount": 120.0,
+            "wasted": 0.0,
+        }
+    ],
+    "cost": {
+        "currency": "USD",
+        "total": 0.0185,
+        "per_minute": 0.0185,
+        "by_port": {"tts": 0.006, "carrier": 0.0125},
+        "wasted": 0.0,
+        "estimate": True,
+        "unpriced": [],
+    },
     "tools": [
         {"tool": "find_product", "arguments": {}, "result": {"price": "$129.00"}, "changed": False},
         {"tool": "place_order", "arguments": {}, "result": {"order_number": "L1001"}, "changed": True},

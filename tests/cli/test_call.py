@@ -69,6 +69,8 @@ def test_the_summary_tells_what_happened() -> None:
         "response at the ear p50 300 ms, p95 400 ms, over 2 answers",
         "interruptions 1 heard of it “Hello, how” of “Hello, how can I help?”",
         "silent after 210 ms, 190 ms from the caller's first sound",
+        "failed elevenlabs:flash/abc (cut); hibari went on",
+        "cost $0.0185 (tts $0.0060, carrier $0.0125) estimated",
         "done place order: order number L1001",
         "call record calls/call.json",
         "make call CALLER=YOUR.wav",
@@ -87,7 +89,14 @@ def test_a_long_path_can_be_copied_from_the_summary() -> None:
 
 
 def test_the_summary_of_a_quiet_call_says_so() -> None:
-    quiet = RECORD | {"turns": [], "handoffs": [], "tools": [], "recording": None}
+    quiet = RECORD | {
+        "turns": [],
+        "handoffs": [],
+        "tools": [],
+        "failures": [],
+        "usage": [],
+        "recording": None,
+    }
     rows = " ".join(told(rung(quiet)).split())
     assert "handoffs none" in rows
     assert "response at the ear none" in rows

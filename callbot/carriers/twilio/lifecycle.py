@@ -7,7 +7,8 @@ the same seat (``seats.py``), and only one of them can be used.
 
 from collections import OrderedDict
 
-CAPACITY = 10_000
+CAPACITY = 2_000
+"""Calls; the carrier asks again within seconds, and each that is remembered takes a kilobyte."""
 MOST_ANSWERS = 16
 
 
