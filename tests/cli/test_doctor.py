@@ -95,3 +95,90 @@ def test_a_long_place_is_shown_whole(
     monkeypatch.setenv("CALLBOT_DATA", place)
     callbot("doctor")
     assert place.removesuffix("/") in "".join(capsys.readouterr().out.split())
+
+
+# --- what a key changes --------------------------------------------------------------------------
+
+OPENAI = {"OPENAI_API_KEY": "sk-3f9c1e7a5b2d"}
+ELEVENLABS = {"ELEVENLABS_API_KEY": "el-8d2b6c4f1a90"}
+DEEPGRAM = {"DEEPGRAM_API_KEY": "dg-1c5e9a7b3d42"}
+OWN_SERVER = {"OPENAI_BASE_URL": "http://localhost:11434/v1"}
+
+
+def said(
+    callbot: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, env: dict[str, str]
+) -> str:
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    callbot("doctor")
+    shown = " ".join(rows(capsys.readouterr().out))
+    for name, value in env.items():
+        assert not name.endswith("_KEY") or value not in shown, "a key is never printed"
+    return shown
+
+
+def test_with_no_key_this_machine_does_it_all_and_a_local_call_costs_nothing(
+    callbot: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = said(callbot, capsys, monkeypatch, {})
+    assert "ok hears moonshine+whisper on this machine" in shown
+    assert "ok thinks by flows and documents, on this machine" in shown
+    assert "ok speaks Maya: hibari on this machine" in shown
+    assert "a local call costs nothing" in shown
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        (
+            OPENAI,
+            [
+                "hears openai:gpt-live-transcribe (OpenAI), then moonshine+whisper on this machine",
+                "thinks openai:gpt-5.4-mini (OpenAI)",
+                "Maya: openai:gpt-4o-mini-tts/marin (OpenAI), then hibari on this machine",
+            ],
+        ),
+        (
+            OPENAI | ELEVENLABS,
+            [
+                "hears openai:gpt-live-transcribe (OpenAI), then elevenlabs:scribe_v2_realtime (ElevenLabs)",
+                "Maya: elevenlabs:eleven_flash_v2_5/JBFqnCBsd6RMkjVDRZzb (ElevenLabs), then openai:",
+            ],
+        ),
+        (
+            DEEPGRAM | OWN_SERVER,
+            [
+                "hears deepgram:nova-3 (Deepgram), then moonshine+whisper on this machine",
+                "thinks openai:gpt-5.4-mini (http://localhost:11434/v1)",
+                "-- thinks say which model your server has: CALLBOT_LLM=openai:MODEL",
+                "Maya: deepgram:aura-2-thalia-en (Deepgram), then hibari on this machine",
+            ],
+        ),
+    ],
+)
+def test_a_key_changes_what_is_used_first_and_this_machine_stays_the_last(
+    callbot: Command,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    env: dict[str, str],
+    expected: list[str],
+) -> None:
+    shown = said(callbot, capsys, monkeypatch, env)
+    for line in expected:
+        assert line in shown
+    assert "costs about $0.0" in shown
+
+
+def test_what_is_named_without_its_key_is_told(
+    callbot: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = said(callbot, capsys, monkeypatch, {"CALLBOT_STT": "deepgram,moonshine"})
+    assert "-- hears deepgram:nova-3 is named and not used: DEEPGRAM_API_KEY is not set" in shown
+    assert "ok hears moonshine on this machine" in shown
+
+
+def test_a_chain_of_which_nothing_can_be_used_is_told(
+    callbot: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = said(callbot, capsys, monkeypatch, {"CALLBOT_TTS": "elevenlabs"})
+    assert "CALLBOT_TTS=elevenlabs leaves nothing to use" in shown
