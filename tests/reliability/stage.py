@@ -291,7 +291,7 @@ def _secret(key: str) -> Any:
     return SecretStr(key)
 
 
-def patient(*utterances: str, seconds: float = 1.5) -> Sequence[Mapping[str, Any] | str]:
+def patient(*utterances: str, seconds: float = 1.2) -> Sequence[Mapping[str, Any] | str]:
     """As ``steps``, by a caller who, asked for patience, waits so long in silence."""
     found: list[Mapping[str, Any] | str] = [{"wait": "bot_stopped"}]
     for utterance in utterances:
