@@ -6,15 +6,21 @@ another's.
 """
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import structlog
 
+from callbot.providers.embedding import E5Embedder
+from callbot.providers.stt.moonshine import MoonshineModel
+from callbot.providers.tts.hibari_model import HibariModel
+from callbot.providers.vad.silero import SileroDetector
 from tests.reliability import report as reporting
-from tests.reliability.stage import Engines
+from tests.reliability.stage import Engines, Told, keep_lines
 
 AT_ONCE = 3
 
@@ -32,10 +38,24 @@ _ROWS = pytest.StashKey[dict[str, reporting.Row]]()
 
 @pytest.fixture(scope="session")
 def engines() -> Iterator[Engines]:
-    """The local models behind the doubles, loaded once."""
-    loaded = Engines()
-    yield loaded
-    loaded.close()
+    """The local models behind the doubles. The bots have the same ones: all calls are in one process, and to
+    load models again for each bot, or to render its phrases again, would hold up the others' calls."""
+    with pytest.MonkeyPatch.context() as patch:
+        for model in (MoonshineModel, HibariModel, E5Embedder, SileroDetector):
+            patch.setattr(model, "load", functools.cache(model.load))
+        patch.setattr(HibariModel, "render", functools.cache(HibariModel.render))
+        loaded = Engines()
+        yield loaded
+        loaded.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _lines() -> Iterator[None]:
+    """Each stage keeps the lines of its log."""
+    first, *others = structlog.get_config()["processors"]
+    structlog.configure(processors=[first, keep_lines, *others])
+    yield
+    structlog.reset_defaults()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -47,7 +67,11 @@ async def calls(
 
     async def make(making: Making) -> Any:
         async with lines:
-            return await making(engines, tmp_path_factory.mktemp("stage"))
+            found = await making(engines, tmp_path_factory.mktemp("stage"))
+            for told in found if isinstance(found, tuple) else (found,):
+                if isinstance(told, Told):  # now, in a thread: while a test listens, other calls go on
+                    await asyncio.to_thread(told.heard)
+            return found
 
     wanted: dict[Making, None] = {}
     for item in request.session.items:

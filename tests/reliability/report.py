@@ -19,7 +19,8 @@ HEAD: Final = """\
 Made by `make reliability`, which rings the bot in real time and breaks things under the call; change nothing
 here by hand. The providers are doubles on loopback that speak the vendors' protocols, hear with Moonshine and
 speak with hibari. "Answers after" is from the end of each of the caller's utterances to the first sound at
-the caller's ear, and "silence" the longest in which nobody spoke, as measured on the audio; both in ms.
+the caller's ear, and "silence" the longest in which nobody spoke, the caller's own pauses (at least 0.9 s
+before each next question) included; both in ms, as measured on the audio.
 Numbers in the first column are those of the tests (`tests/reliability`, `test_faults_NN_...`).
 
 | | What goes wrong | How it is caused | What the caller hears | Answers after | Silence | What is recorded |
@@ -81,9 +82,14 @@ def read(text: str) -> dict[str, Row]:
 
 
 def render(rows: Mapping[str, Row]) -> str:
-    """Numbers first, in their order, then words."""
-    in_order = sorted(rows.values(), key=lambda row: (not row.number.isdigit(), row.number.zfill(4)))
+    """Numbers first, in their order, each with its variants; then words."""
+    in_order = sorted(rows.values(), key=_place)
     return HEAD + "".join(f"| {' | '.join(_cell(text) for text in astuple(row))} |\n" for row in in_order)
+
+
+def _place(row: Row) -> tuple[bool, int, str]:
+    number = row.number.split()[0]
+    return (not number.isdigit(), int(number) if number.isdigit() else 0, row.number)
 
 
 def _cell(text: str) -> str:

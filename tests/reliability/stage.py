@@ -6,17 +6,17 @@ again, and the bot's record.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
 import yaml
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from callbot import logs
 from callbot.agents.tools import Tools
 from callbot.cli.local import Local, Rung, local, local_settings
 from callbot.exchange import ear
@@ -68,10 +68,17 @@ class Engines:
         self.pool = InferencePool(2)
         self.moonshine = MoonshineModel.load()
         self._hibari = HibariModel.load()
+        self._heard: dict[bytes, str] = {}
 
     def hear(self, audio: bytes) -> str:
         """Blocking. Mu-law to text."""
         return self.moonshine.transcribe(mulaw.decode(audio, rate=16_000)) if len(audio) > 1_600 else ""
+
+    def hear_once(self, audio: bytes) -> str:
+        """Blocking, but for audio that was heard before."""
+        if audio not in self._heard:
+            self._heard[audio] = self.hear(audio)
+        return self._heard[audio]
 
     def speak(self, text: str) -> bytes:
         """Blocking. Text to mu-law."""
@@ -84,6 +91,14 @@ class Engines:
 
     def close(self) -> None:
         self.pool.close()
+
+
+def keep_lines(logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: a line belongs to the stage in whose context it was logged."""
+    logged = line.pop("stage", None)
+    if logged is not None:
+        logged.append(dict(line))
+    return line
 
 
 def think(request: dict[str, Any]) -> Answer:
@@ -131,7 +146,7 @@ class Told:
         audio = self.rung.result.heard[start_ms * 8 : None if end_ms is None else end_ms * 8]
         texts = []
         for segment in _stretches(audio):
-            texts.append(self.engines.hear(segment))
+            texts.append(self.engines.hear_once(segment))
         return " ".join(texts)
 
     @property
@@ -171,6 +186,8 @@ class Stage:
     openai: OpenAiDouble
     elevenlabs: ElevenLabsDouble
     folder: Path
+    logged: list[Mapping[str, Any]]
+    """The lines of the bot's log."""
     _calls: int = 0
     _clips: int = 0
 
@@ -268,7 +285,9 @@ async def stage(
         ),
     )
     elevenlabs = ElevenLabsDouble(Plan(), **speaking, key=KEYS["elevenlabs"])
+    logged: list[Mapping[str, Any]] = []
     async with AsyncExitStack() as leaving:
+        leaving.enter_context(structlog.contextvars.bound_contextvars(stage=logged))
         for double in (deepgram, openai, elevenlabs):
             await leaving.enter_async_context(double)  # type: ignore[arg-type]
         given = local_settings(folder).model_copy(
@@ -286,13 +305,21 @@ async def stage(
                 **(settings or {}),
             }
         )
-        logs.configure(given)  # as it is served: a traceback with all its variables holds up every call
         bot = await leaving.enter_async_context(local(given, tools=tools))
-        yield Stage(bot, engines, deepgram, openai, elevenlabs, folder)
+        yield Stage(bot, engines, deepgram, openai, elevenlabs, folder, logged)
 
 
 def _secret(key: str) -> Any:
     return SecretStr(key)
+
+
+def patient(*utterances: str, seconds: float = 1.2) -> Sequence[Mapping[str, Any] | str]:
+    """As ``steps``, by a caller who, asked for patience, waits so long in silence."""
+    found: list[Mapping[str, Any] | str] = [{"wait": "bot_stopped"}]
+    for utterance in utterances:
+        found += [{"play": utterance}, {"wait": "bot_stopped"}]
+        found += [{"wait": {"seconds": seconds}}, {"wait": "bot_stopped"}]
+    return [*found, "hang_up"]
 
 
 def steps(*utterances: str) -> Sequence[Mapping[str, Any] | str]:
