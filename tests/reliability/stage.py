@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import yaml
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -64,8 +63,8 @@ class Engines:
     def hear(self, audio: bytes) -> str:
         """Blocking. Mu-law to text. Silence at the end adds no word: with more of it, nothing is recognised
         again."""
-        loud = np.flatnonzero(levels_db(audio, step=160) > -48.0)
-        return self._hear(audio[: (int(loud[-1]) + 6) * 160]) if len(loud) else ""
+        loud = [at for at, level in enumerate(levels_db(audio, step=160)) if level > -48.0]
+        return self._hear(audio[: (loud[-1] + 6) * 160]) if loud else ""
 
     def _transcribe(self, audio: bytes) -> str:
         return self.moonshine.transcribe(mulaw.decode(audio, rate=16_000)) if len(audio) > 1_600 else ""

@@ -82,8 +82,8 @@ async def test_faults_19_a_tool_that_hangs_is_bridged_and_given_up_with_an_offer
         "a tool hangs",
         call,
         injected="a look-up takes 60 s",
-        heard=f'"One moment, please" after {one_moment} ms, an apology after {sorry}, the offer of a call '
-        f"back after {given_up}; the next question is answered",
+        heard=f'"One moment, please" after {one_moment} ms, an apology after {sorry} ms, the offer of a call '
+        f"back after {given_up} ms; the next question is answered",
         recorded="noticed: tool_timeout; no result",
     )
 
@@ -252,8 +252,8 @@ async def test_faults_23_what_the_caller_says_during_a_handoff_is_answered_by_th
         call,
         injected='"Wait, how much is a router?" 1.2 s into the announcement',
         heard=f"the new agent, who answers the question {answered.after_ms} ms after it",
-        recorded=f"the handoff, {handoff['at_ms'] - answered.caller_end_ms} ms after the caller's last "
-        "word, with both wishes in its context; noticed: queued_utterance",
+        recorded=f"the handoff, {handoff['at_ms'] - answered.caller_end_ms} ms after the caller's last word, "
+        "with both wishes in its context; noticed: queued_utterance",
     )
 
 
