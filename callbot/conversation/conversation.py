@@ -690,6 +690,8 @@ class Conversation:
         """The caller had not finished: they spoke on before they could react to our answer."""
         if not reply.answered or self._caller is None or not self._caller.hearing:
             return False  # keys are never the end of a sentence
+        if self._caller.echo:
+            return False  # it was we who began so soon
         return (
             reply.first_sent is None or self._caller.started < reply.first_sent + self._rules.going_on_within
         )

@@ -134,3 +134,14 @@ def test_a_word_of_the_callers_as_short_is_theirs() -> None:
     script.says("Wait.", seconds=0.35)
     script.wait(2)
     assert script.asked()[1:] == [Answer("Wait.")]
+
+
+def test_a_caller_who_interrupts_through_our_echo_has_not_gone_on_with_the_question_before() -> None:
+    script = Script().greeted(GREETING)
+    script.says("What is your return policy?", seconds=1.5)
+    script.wait(0.3)
+    script.replies(LONG)
+    script.wait(0.24)
+    script.says("You can send anything back wait what about Saturday", seconds=2.0)
+    script.wait(1)
+    assert script.asked()[2:] == [Answer("wait what about Saturday")]

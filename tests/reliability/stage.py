@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from callbot.agents.tools import Tools
 from callbot.cli.local import Local, Rung, local, local_settings
 from callbot.exchange import ear
 from callbot.exchange.callers import Caller, ScriptedCaller
-from callbot.exchange.sounds import encode_wav
+from callbot.exchange.sounds import encode_wav, levels_db
 from callbot.providers import mulaw
 from callbot.providers.inference import InferencePool
 from callbot.providers.stt.moonshine import MoonshineModel
@@ -67,11 +68,17 @@ class Engines:
     def __init__(self) -> None:
         self.pool = InferencePool(2)
         self.moonshine = MoonshineModel.load()
+        self._hear = lru_cache(200)(self._transcribe)
         self._hibari = HibariModel.load()
         self._heard: dict[bytes, str] = {}
 
     def hear(self, audio: bytes) -> str:
-        """Blocking. Mu-law to text."""
+        """Blocking. Mu-law to text. Silence at the end adds no word: with more of it, nothing is recognised
+        again."""
+        loud = [at for at, level in enumerate(levels_db(audio, step=160)) if level > -48.0]
+        return self._hear(audio[: (loud[-1] + 6) * 160]) if loud else ""
+
+    def _transcribe(self, audio: bytes) -> str:
         return self.moonshine.transcribe(mulaw.decode(audio, rate=16_000)) if len(audio) > 1_600 else ""
 
     def hear_once(self, audio: bytes) -> str:
@@ -192,8 +199,12 @@ class Stage:
     _clips: int = 0
 
     async def ring(self, *steps: Mapping[str, Any] | str, within: float = 90.0) -> Told:
-        """One call by a caller who does this (as in ``tests/calls``); ``play`` names a fixture's utterance
-        as ``"support_bill 1"``."""
+        """One call by a caller who does this."""
+        return await self.ring_as(self.caller(*steps), within=within)
+
+    def caller(self, *steps: Mapping[str, Any] | str) -> Caller:
+        """Who does this (as in ``tests/calls``); ``play`` names a ``clip``, or a fixture's utterance as
+        ``"support_bill 1"``."""
         self._calls += 1
         path = self.folder / f"call-{self._calls}.yaml"
         script = {
@@ -203,7 +214,7 @@ class Stage:
             "steps": [_with_clips(step) for step in steps],
         }
         path.write_text(yaml.safe_dump(script), encoding="utf-8")
-        return await self.ring_as(ScriptedCaller(path), within=within)
+        return ScriptedCaller(path)
 
     async def ring_as(
         self,
@@ -220,9 +231,13 @@ class Stage:
 
     async def clip(self, text: str) -> str:
         """The name of a recording of these words, for ``play``."""
+        return self.sound(await asyncio.to_thread(self.engines.speak, text))
+
+    def sound(self, audio: bytes) -> str:
+        """The name of a recording of this mu-law, for ``play``."""
         self._clips += 1
         path = self.folder / f"clip-{self._clips}.wav"
-        path.write_bytes(encode_wav(await asyncio.to_thread(self.engines.speak, text)))
+        path.write_bytes(encode_wav(audio))
         return path.name
 
     async def _log(self, call_sid: str) -> Sequence[Event]:

@@ -1,0 +1,24 @@
+"""What was heard, against what was meant: recognisers hear a word wrong now and then."""
+
+from bench.words import errors, words
+from tests.reliability.stage import Told
+
+
+def plain(text: str) -> str:
+    """The words alone, numbers and amounts as they are said."""
+    return " ".join(words(text))
+
+
+def misheard(heard: str, meant: str) -> float:
+    """The share of words that are missing, twice, or others."""
+    return errors(words(meant), words(heard)) / max(1, len(words(meant)))
+
+
+def gap_ms(call: Told) -> int:
+    """The longest silence within what we said in one go."""
+    hearing = call.rung.result.hearing
+    gaps = [0]
+    for one, other in zip(hearing.bot, hearing.bot[1:], strict=False):
+        if not any(said.start_ms <= other.start_ms and one.end_ms <= said.end_ms for said in hearing.caller):
+            gaps.append(other.start_ms - one.end_ms)
+    return max(gaps)
