@@ -249,30 +249,37 @@ class Connection:
     async def _spoken(
         self, said: Mapping[str, Any], begin: float, fault: Fault
     ) -> AsyncIterator[dict[str, Any]]:
-        """The audio of a request, and when its words are said: every character takes the same time."""
+        """The audio of a request, and when the words are said that begin in it: every character takes the
+        same time."""
         text = said["transcript"]
         audio = await asyncio.to_thread(self._manner.speak, text)
         each = len(audio) / 8000 / max(1, len(text))
-        words, starts, ends, at = [], [], [], 0
+        words, at = [], 0
         for word in text.split():
             at = text.index(word, at)
-            words.append(word)
-            starts.append(begin + at * each)
+            words.append((word, begin + at * each, begin + (at + len(word)) * each))
             at += len(word)
-            ends.append(begin + at * each)
-        times = {"type": "timestamps", "word_timestamps": {"words": words, "start": starts, "end": ends}}
-        asked = said.get("add_timestamps") and words
-        if asked and self._manner.timestamps == "before":
-            yield times
         if fault.wrong_rate or self._fault.wrong_rate:
             audio = bytes(byte for byte in audio for _ in (0, 1))
         size = round(self._manner.chunk * 8000)
         for start in range(0, len(audio), size):
+            end = begin + (start + size) / 8000
+            last = start + size >= len(audio)
+            due = [word for word in words if word[1] < end or last]
+            del words[: len(due)]
+            times = _timestamps(due) if due and said.get("add_timestamps") else None
+            if times and self._manner.timestamps == "before":
+                yield times
             piece = base64.b64encode(audio[start : start + size]).decode()
             yield {"type": "chunk", "data": piece, "step_time": 12.5}
-            if asked and self._manner.timestamps == "after" and start == 0:
+            if times and self._manner.timestamps == "after":
                 yield times
 
     async def _fail(self, context: str | None, status: int, code: str) -> None:
         named = {} if context is None else {"context_id": context}
         await self._messages.tell({"type": "error", "done": True} | named | error(status, code))
+
+
+def _timestamps(words: list[tuple[str, float, float]]) -> dict[str, Any]:
+    said, starts, ends = (list(part) for part in zip(*words, strict=True))
+    return {"type": "timestamps", "word_timestamps": {"words": said, "start": starts, "end": ends}}

@@ -13,7 +13,8 @@ class Chunk:
     """Audio of a context, and its characters if the voice told.
 
     Their times are from the start of the chunk, or ``of_text`` from the start of the text; then they may come
-    without audio, before or after that which they are of.
+    without audio, before or after that which they are of. If after, a piece may end with the beginning of a
+    word that counts as the next one's: a little more is heard than counts, never less.
     """
 
     audio: bytes
