@@ -22,7 +22,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from callbot.errors import ConfigurationError
-from callbot.vendors import Accounts
+from callbot.vendors import VENDORS, Accounts
 
 
 class Environment(StrEnum):
@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     elevenlabs_base_url: str | None = Field(None, validation_alias="ELEVENLABS_BASE_URL")
     deepgram_api_key: SecretStr | None = Field(None, validation_alias="DEEPGRAM_API_KEY")
     deepgram_base_url: str | None = Field(None, validation_alias="DEEPGRAM_BASE_URL")
+    cartesia_api_key: SecretStr | None = Field(None, validation_alias="CARTESIA_API_KEY")
+    cartesia_base_url: str | None = Field(None, validation_alias="CARTESIA_BASE_URL")
 
     prices: Path | None = Field(None, validation_alias="CALLBOT_PRICES")
     budget_per_call: Decimal | None = Field(
@@ -111,19 +113,15 @@ class Settings(BaseSettings):
     @property
     def accounts(self) -> Accounts:
         """The vendors that are configured."""
-        keys = {
-            "openai": self.openai_api_key,
-            "elevenlabs": self.elevenlabs_api_key,
-            "deepgram": self.deepgram_api_key,
-        }
         return Accounts.of(
-            {vendor: key.get_secret_value() if key is not None else None for vendor, key in keys.items()},
-            {
-                "openai": self.openai_base_url,
-                "elevenlabs": self.elevenlabs_base_url,
-                "deepgram": self.deepgram_base_url,
-            },
+            {vendor: key.get_secret_value() for vendor, key in self._keys().items()},
+            {vendor: getattr(self, f"{vendor}_base_url") for vendor in VENDORS},
         )
+
+    def _keys(self) -> dict[str, SecretStr]:
+        """Those that are set, by vendor."""
+        keys = {vendor: getattr(self, f"{vendor}_api_key") for vendor in VENDORS}
+        return {vendor: key for vendor, key in keys.items() if key is not None}
 
     @property
     def recordings(self) -> Path:
@@ -140,14 +138,8 @@ class Settings(BaseSettings):
 
     def secrets(self) -> Iterator[str]:
         """The values that no log line may hold."""
-        for secret in (
-            self.twilio_auth_token,
-            self.twilio_signing_key,
-            self.metrics_token,
-            self.openai_api_key,
-            self.elevenlabs_api_key,
-            self.deepgram_api_key,
-        ):
+        ours = (self.twilio_auth_token, self.twilio_signing_key, self.metrics_token)
+        for secret in (*ours, *self._keys().values()):
             if secret is not None:
                 yield secret.get_secret_value()
         if password := make_url(self.database_url).password:
@@ -177,7 +169,7 @@ class Settings(BaseSettings):
             raise ValueError(f"has characters that no host name has. {advice}")
         return value.removesuffix("/")
 
-    @field_validator("openai_base_url", "elevenlabs_base_url", "deepgram_base_url")
+    @field_validator(*(f"{vendor}_base_url" for vendor in VENDORS))
     @classmethod
     def _is_a_base(cls, value: str | None) -> str | None:
         if value is None:

@@ -41,6 +41,7 @@ VENDORS: Final[Mapping[str, Vendor]] = {
         "ElevenLabs", "ELEVENLABS_API_KEY", "ELEVENLABS_BASE_URL", "https://api.elevenlabs.io"
     ),
     "deepgram": Vendor("Deepgram", "DEEPGRAM_API_KEY", "DEEPGRAM_BASE_URL", "https://api.deepgram.com"),
+    "cartesia": Vendor("Cartesia", "CARTESIA_API_KEY", "CARTESIA_BASE_URL", "https://api.cartesia.ai"),
 }
 
 NO_KEY: Final = "none"

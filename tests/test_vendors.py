@@ -1,7 +1,8 @@
 import pytest
 
 from callbot.config import load
-from callbot.vendors import NO_KEY, VENDORS, Accounts, Unconfigured
+from callbot.errors import ConfigurationError
+from callbot.vendors import NO_KEY, VENDORS, Account, Accounts, Unconfigured
 
 
 def test_a_vendor_without_a_key_says_what_to_set() -> None:
@@ -15,6 +16,18 @@ def test_a_key_makes_an_account_at_the_vendors_own_address() -> None:
     assert list(accounts.given) == ["deepgram"]
     assert accounts["deepgram"].url == "https://api.deepgram.com"
     assert accounts["deepgram"].socket_url == "wss://api.deepgram.com"
+
+
+@pytest.mark.parametrize("name", VENDORS)
+def test_every_vendor_has_its_settings_and_its_key_is_a_secret(name: str) -> None:
+    settings = load(None, **{f"{name}_api_key": "key-4f3e2d1c0b", f"{name}_base_url": "http://127.0.0.1:9/"})
+    assert settings.accounts[name] == Account(name, "http://127.0.0.1:9", "key-4f3e2d1c0b")
+    assert "key-4f3e2d1c0b" in set(settings.secrets())
+    fields = type(settings).model_fields
+    assert fields[f"{name}_api_key"].validation_alias == VENDORS[name].key_setting
+    assert fields[f"{name}_base_url"].validation_alias == VENDORS[name].url_setting
+    with pytest.raises(ConfigurationError, match=VENDORS[name].url_setting):
+        load(None, **{f"{name}_base_url": "not an address"})
 
 
 def test_a_server_of_ones_own_needs_no_key() -> None:

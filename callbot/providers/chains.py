@@ -13,10 +13,16 @@ AUTO: Final = "auto"
 _BY_KEY: Final[dict[Port, tuple[tuple[str, str], ...]]] = {
     Port.STT: (("deepgram", "deepgram"), ("openai", "openai"), ("elevenlabs", "elevenlabs")),
     Port.LLM: (("openai", "openai"),),
-    Port.TTS: (("elevenlabs", "elevenlabs"), ("openai", "openai"), ("deepgram", "deepgram")),
+    Port.TTS: (
+        ("elevenlabs", "elevenlabs"),
+        ("cartesia", "cartesia"),
+        ("openai", "openai"),
+        ("deepgram", "deepgram"),
+    ),
 }
 """By port: the vendor whose key makes an adapter a choice, the best for calls first."""
 _OF_VENDOR: Final = {
+    "cartesia": "cartesia",
     "deepgram": "deepgram",
     "deepgram-flux": "deepgram",
     "elevenlabs": "elevenlabs",
@@ -35,6 +41,7 @@ USUAL: Final[dict[Port, dict[str, str]]] = {
     },
     Port.LLM: {"openai": "gpt-5.4-mini", "openai-responses": "gpt-5.4-mini"},
     Port.TTS: {
+        "cartesia": "sonic-3/6ccbfb76-1fc6-48f7-b71d-91ac6298247b",
         "deepgram": "aura-2-thalia-en",
         "elevenlabs": "eleven_flash_v2_5/JBFqnCBsd6RMkjVDRZzb",
         "elevenlabs-http": "eleven_flash_v2_5/JBFqnCBsd6RMkjVDRZzb",

@@ -9,6 +9,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from callbot.errors import ProviderError, Trouble
 
 _OUT_OF_MONEY: Final = ("insufficient_quota", "quota_exceeded", "billing", "insufficient_funds")
+_WORDS: Final = ("code", "status", "type", "err_code", "error_code")
+"""What vendors call the code of an error."""
 _MOST_TOLD: Final = 120
 """Characters of a vendor's own words that are worth a log line."""
 
@@ -78,8 +80,6 @@ def _word(body: bytes | bytearray) -> str:
     try:
         told = json.loads(body)
         error = told.get("error") or told.get("detail") or told
-        return str(
-            error.get("code") or error.get("status") or error.get("type") or error.get("err_code") or ""
-        )
+        return str(next((error[name] for name in _WORDS if error.get(name)), ""))
     except (ValueError, AttributeError):  # a proxy's page, or a string where an object was
         return ""

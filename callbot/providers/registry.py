@@ -38,6 +38,7 @@ LLM: Final[Mapping[str, str]] = {
     "openai-responses": "callbot.providers.llm.openai_responses:language_model",
 }
 TTS: Final[Mapping[str, str]] = {
+    "cartesia": "callbot.providers.tts.cartesia:voice",
     "deepgram": "callbot.providers.tts.deepgram:voice",
     "elevenlabs": "callbot.providers.tts.elevenlabs:voice",
     "elevenlabs-http": "callbot.providers.tts.elevenlabs_http:voice",

@@ -8,6 +8,7 @@ import numpy as np
 from callbot.providers import mulaw
 from callbot.providers.registry import Models
 from callbot.vendors import Account, Accounts
+from tests.doubles.cartesia import CartesiaDouble
 from tests.doubles.deepgram import DeepgramDouble
 from tests.doubles.elevenlabs import ElevenLabsDouble
 from tests.doubles.openai_speech import OpenAiSpeechDouble
@@ -28,11 +29,17 @@ async def doubled(
 ) -> AsyncIterator[Models]:
     """The same models with an account everywhere: what they open belongs to this test's loop."""
     async with (
+        CartesiaDouble(Plan(), speak=hum, key=KEY) as cartesia,
         DeepgramDouble(Plan(), hear=hear, speak=hum, key=KEY) as deepgram,
         ElevenLabsDouble(Plan(), hear=hear, speak=hum, key=KEY) as elevenlabs,
         OpenAiSpeechDouble(Plan(), hear=hear, speak=hum, key=KEY) as openai,
     ):
-        urls = {"deepgram": deepgram.url, "elevenlabs": elevenlabs.url, "openai": openai.url}
+        urls = {
+            "cartesia": cartesia.url,
+            "deepgram": deepgram.url,
+            "elevenlabs": elevenlabs.url,
+            "openai": openai.url,
+        }
         accounts = Accounts({vendor: Account(vendor, url, KEY) for vendor, url in urls.items()})
         own = Models(models.pool, cache=models.cache, accounts=accounts)
         yield own

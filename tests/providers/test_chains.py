@@ -1,8 +1,10 @@
+from collections.abc import Mapping
+
 import pytest
 
 from callbot.errors import ConfigurationError
 from callbot.providers.accounting import Port
-from callbot.providers.chains import Choice, choose, usable, vendor_of
+from callbot.providers.chains import USUAL, Choice, choose, usable, vendor_of
 from callbot.providers.registry import LLM, STT, TTS
 from callbot.vendors import Accounts
 
@@ -20,8 +22,8 @@ def test_without_keys_this_machine_does_it_all() -> None:
 def test_a_key_puts_its_vendor_first_and_this_machine_last() -> None:
     choice = choose(Port.STT, "auto", accounts("openai", "deepgram"), local=["moonshine"])
     assert choice.names == ("deepgram:nova-3", "openai:gpt-live-transcribe", "moonshine")
-    voices = choose(Port.TTS, "auto", accounts("elevenlabs", "openai")).names
-    assert [name.partition(":")[0] for name in voices] == ["elevenlabs", "openai"]
+    voices = choose(Port.TTS, "auto", accounts("cartesia", "elevenlabs", "openai")).names
+    assert [name.partition(":")[0] for name in voices] == ["elevenlabs", "cartesia", "openai"]
 
 
 def test_a_server_of_ones_own_thinks_and_does_not_hear_or_speak() -> None:
@@ -75,3 +77,10 @@ def test_every_adapter_of_a_vendor_is_known_to_need_its_key() -> None:
         assert vendor_of(name) is not None, name
     for name in local:
         assert vendor_of(name) is None
+
+
+@pytest.mark.parametrize(("port", "table"), [(Port.STT, STT), (Port.LLM, LLM), (Port.TTS, TTS)])
+def test_every_adapter_of_a_vendor_has_a_model_that_is_used_when_none_is_named(
+    port: Port, table: Mapping[str, str]
+) -> None:
+    assert {name for name in table if vendor_of(name)} == set(USUAL[port])

@@ -6,13 +6,14 @@ import json
 import pytest
 
 from callbot.errors import ProviderError, Trouble
-from callbot.providers.tts.elevenlabs_messages import Chunk, Received, received
+from callbot.providers.tts.context_dialect import Chunk, Received
+from callbot.providers.tts.elevenlabs_messages import Contexts
 
 AUDIO = base64.b64encode(b"\x01\x02").decode()
 
 
 def got(**message: object) -> Received:
-    return received("elevenlabs", json.dumps(message))
+    return Contexts().received("elevenlabs", json.dumps(message))
 
 
 @pytest.mark.parametrize("durations", ["charDurationsMs", "charsDurationsMs"])
@@ -79,5 +80,5 @@ def test_an_error_is_told_in_our_words(word: str, trouble: Trouble, retryable: b
 )
 def test_what_is_no_message_is_told(message: str | bytes):
     with pytest.raises(ProviderError) as raised:
-        received("elevenlabs", message)
+        Contexts().received("elevenlabs", message)
     assert raised.value.trouble is Trouble.BAD_FORMAT

@@ -12,8 +12,9 @@ from callbot.errors import ConfigurationError, InvalidState, Trouble
 from callbot.media_stream.playback import Playback
 from callbot.providers.inference import InferencePool
 from callbot.providers.registry import voice
-from callbot.providers.tts import elevenlabs_socket, elevenlabs_sockets
-from callbot.providers.tts.elevenlabs import Choice, ElevenLabsVoice
+from callbot.providers.tts import context_socket, context_sockets
+from callbot.providers.tts.context_voice import ContextVoice
+from callbot.providers.tts.elevenlabs import Choice
 from callbot.speaking import speak
 from tests.doubles.elevenlabs import VOICE, ElevenLabsDouble, hum
 from tests.doubles.plan import Fault, Plan
@@ -30,7 +31,7 @@ from tests.providers.eleven import (
 )
 
 NAME = f"elevenlabs:eleven_flash_v2_5/{VOICE}"
-Speaking = Callable[..., AbstractAsyncContextManager[ElevenLabsVoice]]
+Speaking = Callable[..., AbstractAsyncContextManager[ContextVoice]]
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def speaking(plan: Plan, pool: InferencePool) -> Speaking:
 
 
 @pytest.fixture
-async def speaker(speaking: Speaking) -> AsyncIterator[ElevenLabsVoice]:
+async def speaker(speaking: Speaking) -> AsyncIterator[ContextVoice]:
     async with speaking() as speaker:
         yield speaker
 
@@ -70,7 +71,7 @@ def connections(plan: Plan) -> int:
 # --- what it asks for, and what it makes of the answer -------------------------------------------
 
 
-async def test_a_text_is_spoken_with_the_times_of_its_words(speaker: ElevenLabsVoice):
+async def test_a_text_is_spoken_with_the_times_of_its_words(speaker: ContextVoice):
     pieces = await spoken(speaker)
     assert audio_of(pieces) == hum(TEXT)
     assert len(pieces) > 3
@@ -87,9 +88,7 @@ async def test_a_text_is_spoken_with_the_times_of_its_words(speaker: ElevenLabsV
     assert words_of(pieces) == TEXT.split()
 
 
-async def test_it_asks_for_the_call_s_own_format_and_closes_every_context(
-    speaker: ElevenLabsVoice, plan: Plan
-):
+async def test_it_asks_for_the_call_s_own_format_and_closes_every_context(speaker: ContextVoice, plan: Plan):
     await spoken(speaker, "  Hello\nthere. ")
     handshake, *messages = plan.of("tts-multi")
     assert handshake["handshake"] == {
@@ -157,7 +156,7 @@ async def test_the_first_words_come_before_the_rest_is_made(speaking: Speaking):
 
 
 @pytest.mark.parametrize("text", ["", "  ", "—", "?!"])
-async def test_a_text_without_a_word_costs_no_request(speaker: ElevenLabsVoice, plan: Plan, text: str):
+async def test_a_text_without_a_word_costs_no_request(speaker: ContextVoice, plan: Plan, text: str):
     assert words_of(await spoken(speaker, text)) == text.split()
     assert plan.asked == []
 
@@ -184,7 +183,7 @@ async def test_two_voices_of_one_name_share_their_sockets(plan: Plan, pool: Infe
     assert connections(plan) == 1
 
 
-async def test_a_socket_can_be_opened_ahead(speaker: ElevenLabsVoice, plan: Plan):
+async def test_a_socket_can_be_opened_ahead(speaker: ContextVoice, plan: Plan):
     await speaker.connect()
     assert plan.open == 1
     await spoken(speaker)
@@ -222,7 +221,7 @@ async def test_a_socket_that_the_vendor_closes_in_idleness_is_opened_again(speak
 async def test_a_voice_that_is_not_used_any_more_is_not_kept_warm(
     speaking: Speaking, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(elevenlabs_sockets, "STAY_WARM", 0.0)
+    monkeypatch.setattr(context_sockets, "STAY_WARM", 0.0)
     async with speaking(idle=0.1) as speaker:
         await spoken(speaker)
         await until(lambda: plan.open == 0)
@@ -256,7 +255,7 @@ async def test_a_socket_that_gave_wrong_audio_ends_with_the_last_of_its_texts(sp
 
 
 async def test_there_is_an_end_to_sockets(speaking: Speaking, plan: Plan, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(elevenlabs_sockets, "MOST_SOCKETS", 1)
+    monkeypatch.setattr(context_sockets, "MOST_SOCKETS", 1)
     async with speaking(between=0.01) as speaker:
         well = [asyncio.create_task(spoken(speaker)) for _ in range(5)]
         await until(lambda: len(contexts(plan)) == 5)
@@ -268,7 +267,7 @@ async def test_there_is_an_end_to_sockets(speaking: Speaking, plan: Plan, monkey
 async def test_a_socket_that_swallows_texts_is_left_for_another(
     speaking: Speaking, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(elevenlabs_socket, "SUSPECT_AFTER", 0.05)
+    monkeypatch.setattr(context_socket, "SUSPECT_AFTER", 0.05)
     plan.add("tts-multi", Fault(silent=True))
     async with speaking() as speaker:
         await given_up(speaker, after=0.1)
@@ -279,7 +278,7 @@ async def test_a_socket_that_swallows_texts_is_left_for_another(
 async def test_a_context_that_never_ends_makes_its_socket_suspect(
     speaking: Speaking, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(elevenlabs_socket, "FINAL_WITHIN", 0.05)
+    monkeypatch.setattr(context_socket, "FINAL_WITHIN", 0.05)
     plan.add("tts-context", Fault(stall_after=1))
     async with speaking() as speaker:
         async with aclosing(speaker.speak(TEXT)) as pieces:
@@ -340,7 +339,7 @@ async def test_a_refusal_is_told_in_our_words_and_the_next_text_is_spoken(
     retryable: bool,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(elevenlabs_socket, "CONNECT_WITHIN", 0.2)
+    monkeypatch.setattr(context_socket, "CONNECT_WITHIN", 0.2)
     plan.add(endpoint, fault)
     async with speaking() as speaker:
         pieces, error = await failure(speaker)
@@ -433,7 +432,7 @@ async def test_two_hundred_interruptions(speaking: Speaking, plan: Plan):
     ]
     heard_some = unheard_some = 0
 
-    async def interrupted(speaker: ElevenLabsVoice, turn: int, *, patience: float, elapsed: float) -> None:
+    async def interrupted(speaker: ContextVoice, turn: int, *, patience: float, elapsed: float) -> None:
         nonlocal heard_some, unheard_some
         playback = Playback()
 
@@ -455,7 +454,7 @@ async def test_two_hundred_interruptions(speaking: Speaking, plan: Plan):
         heard_some += bool(heard)
         unheard_some += len(heard) < len(said[turn].split())
 
-    async def call(speaker: ElevenLabsVoice, turns: range) -> None:
+    async def call(speaker: ContextVoice, turns: range) -> None:
         for turn in turns:
             await interrupted(speaker, turn, patience=chance.uniform(0, 0.03), elapsed=chance.uniform(0, 4))
 

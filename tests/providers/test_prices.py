@@ -45,6 +45,7 @@ def amount(money: Money | None) -> Decimal | None:
         ("elevenlabs:eleven_flash_v2_5/voice", Unit.CHARACTERS_SPOKEN, 100, "0.005"),
         ("deepgram:aura-2-thalia-en", Unit.CHARACTERS_SPOKEN, 1_000, "0.030"),
         ("deepgram:aura-asteria-en", Unit.CHARACTERS_SPOKEN, 1_000, "0.015"),
+        ("cartesia:sonic-3/voice", Unit.CHARACTERS_SPOKEN, 1_000, "0.035"),
         ("twilio:inbound", Unit.MINUTES_CARRIED, 1.01, "0.0170"),
         ("twilio:media-streams", Unit.MINUTES_CARRIED, 3, "0.0120"),
     ],

@@ -14,7 +14,8 @@ from callbot.errors import ProviderError, Trouble
 from callbot.providers.failures import from_status
 from callbot.providers.ports import Speech
 from callbot.providers.registry import Models
-from callbot.providers.tts.elevenlabs import FORMAT, Choice, check_first, empty, unspoken
+from callbot.providers.tts.elevenlabs import FORMAT, Choice
+from callbot.providers.tts.raw_audio import check_first, empty, unspoken
 from callbot.providers.tts.word_borders import Guessed
 
 CONNECT_WITHIN: Final = 2.0

@@ -2,12 +2,12 @@
 
 import base64
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from callbot.errors import ProviderError, Trouble
 from callbot.providers.failures import from_status
+from callbot.providers.tts.context_dialect import Chunk, Received
 from callbot.providers.tts.word_borders import Character
 
 _STATUS: Final[Mapping[str, int]] = {
@@ -24,42 +24,45 @@ _STATUS: Final[Mapping[str, int]] = {
 """What HTTP would say instead of the words that the socket has for its errors."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Audio of a context, and its characters if the voice told."""
+class Contexts:
+    """A ``Dialect``. The vendor takes five contexts on a socket, and counts each until it has sent its last
+    message, also when it was closed before."""
 
-    audio: bytes
-    characters: tuple[Character, ...]
+    most_contexts = 5
+    goodbye: Mapping[str, Any] | None = {"close_socket": True}
 
+    def say(self, context: str, text: str) -> Sequence[Mapping[str, Any]]:
+        """The context is closed as soon as it is opened: what was flushed is spoken all the same, and the
+        last message comes with the last audio, whether somebody still listens or not."""
+        return (
+            {"text": " ", "context_id": context},
+            {"text": f"{text} ", "context_id": context, "flush": True},
+            {"context_id": context, "close_context": True},
+        )
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """News of one context; ``final`` is its last."""
+    def cancel(self, context: str) -> None:
+        """It is closed already, and comes to its end by itself."""
+        return None
 
-    context: str
-    chunk: Chunk
-    final: bool
-
-
-def received(provider: str, message: str | bytes) -> Received:
-    """Both spellings of the documentation are understood. Raises ``ProviderError`` for an error that is told,
-    and for what is no message."""
-    try:
-        data = json.loads(message)
-        context = str(data.get("contextId") or data.get("context_id"))
-        chunk = Chunk(base64.b64decode(data.get("audio") or "", validate=True), _characters(data))
-        final = bool(data.get("isFinal") or data.get("is_final"))
-        word = str(data.get("error") or "")
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ProviderError(
-            f"{provider}: a message that is none",
-            retryable=True,
-            trouble=Trouble.BAD_FORMAT,
-            provider=provider,
-        ) from error
-    if word:
-        raise from_status(provider, _STATUS.get(word, 400), word)
-    return Received(context, chunk, final)
+    def received(self, provider: str, message: str | bytes) -> Received:
+        """Both spellings of the documentation are understood. Raises ``ProviderError`` for an error that is
+        told, and for what is no message."""
+        try:
+            data = json.loads(message)
+            context = str(data.get("contextId") or data.get("context_id"))
+            chunk = Chunk(base64.b64decode(data.get("audio") or "", validate=True), _characters(data))
+            final = bool(data.get("isFinal") or data.get("is_final"))
+            word = str(data.get("error") or "")
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ProviderError(
+                f"{provider}: a message that is none",
+                retryable=True,
+                trouble=Trouble.BAD_FORMAT,
+                provider=provider,
+            ) from error
+        if word:
+            raise from_status(provider, _STATUS.get(word, 400), word)
+        return Received(context, chunk, final)
 
 
 def _characters(data: Mapping[str, Any]) -> tuple[Character, ...]:

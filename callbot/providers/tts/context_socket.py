@@ -1,7 +1,6 @@
-"""One socket of an ElevenLabs voice, and the texts on it (PROTOCOLS D4).
+"""One socket of a voice that speaks several texts on it at once, each in a context of its own.
 
-A text is a context of its own. The vendor takes five on a socket, and counts each until it has sent its last
-message, also when it was closed before.
+What is said on it is its vendor's ``Dialect``; when it is opened, trusted, left and closed stands here.
 """
 
 import asyncio
@@ -16,11 +15,10 @@ from websockets.exceptions import WebSocketException
 
 from callbot.errors import ProviderError, Trouble
 from callbot.providers.failures import from_socket
-from callbot.providers.tts.elevenlabs_messages import Chunk, received
+from callbot.providers.tts.context_dialect import Chunk, Dialect
 
 CONNECT_WITHIN: Final = 2.0
 CLOSE_WITHIN: Final = 1.0
-MOST_CONTEXTS: Final = 5
 WORTH_REOPENING: Final = 10.0
 """A socket that was of no use, and lived for less than so many seconds, is not."""
 SUSPECT_AFTER: Final = 1.0
@@ -32,8 +30,9 @@ LARGEST_MESSAGE: Final = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Where the sockets lead. ``provider`` is the voice, as in settings."""
+    """Where the sockets lead, and what is spoken there. ``provider`` is the voice, as in settings."""
 
+    dialect: Dialect
     provider: str
     url: str
     headers: Mapping[str, str] = field(repr=False)
@@ -79,6 +78,7 @@ class Socket:
         on_end: Callable[["Socket"], None],
     ) -> None:
         self._line = line
+        self._dialect = line.dialect
         self._provider = line.provider
         self._names = names
         self._on_end = on_end
@@ -100,24 +100,26 @@ class Socket:
         """Whether there is room for another text."""
         if self._left and min(self._left.values()) < self._loop.time():
             self.retire()
-        return not self._retired and len(self._contexts) + len(self._left) < MOST_CONTEXTS
+        return not self._retired and len(self._contexts) + len(self._left) < self._dialect.most_contexts
 
     def speak(self, text: str) -> Context:
-        """The context is closed as soon as it is opened: what was flushed is spoken all the same, and the
-        last message comes with the last audio, whether somebody still listens or not."""
+        """In a new context. Never waits."""
         context = Context(self, self._names(), self._loop.time())
         self._contexts[context.name] = context
         self._used = True
-        self._send({"text": " ", "context_id": context.name})
-        self._send({"text": f"{text} ", "context_id": context.name, "flush": True})
-        self._send({"context_id": context.name, "close_context": True})
+        for message in self._dialect.say(context.name, text):
+            self._send(message)
         return context
 
     def leave(self, context: Context) -> None:
         if self._contexts.pop(context.name, None) is None:
             return
         now = self._loop.time()
-        self._left[context.name] = now + FINAL_WITHIN
+        cancel = self._dialect.cancel(context.name)
+        if cancel is not None:
+            self._send(cancel)
+        else:
+            self._left[context.name] = now + FINAL_WITHIN
         if self._retired or now - max(context.begun, self._received_at) > SUSPECT_AFTER:
             self.retire()
 
@@ -212,7 +214,8 @@ class Socket:
     async def _part(self, socket: ClientConnection) -> None:
         try:
             async with asyncio.timeout(CLOSE_WITHIN):
-                await socket.send(json.dumps({"close_socket": True}))
+                if self._dialect.goodbye is not None:
+                    await socket.send(json.dumps(self._dialect.goodbye))
                 await socket.close()
         except (WebSocketException, OSError, TimeoutError):
             socket.transport.abort()
@@ -220,14 +223,14 @@ class Socket:
 
     def _receive(self, message: str | bytes) -> None:
         """Raises ``ProviderError`` for what ends the connection."""
-        news = received(self._provider, message)
+        news = self._dialect.received(self._provider, message)
         context = self._contexts.get(news.context)
-        if context is not None and news.chunk.audio:
+        if context is not None and (news.chunk.audio or news.chunk.of_text):
             context.tell(news.chunk)
-        if news.final:
+        if news.final or news.error:
             self._left.pop(news.context, None)
             if context is not None:
                 del self._contexts[news.context]
-                context.tell(None)
+                context.tell(news.error)
             if self._retired:
                 self.retire()

@@ -1,7 +1,7 @@
-"""The sockets of one ElevenLabs voice, which all calls of the process share.
+"""The sockets of one voice, which all calls of the process share.
 
-A sixth context would end its socket, and with it the other five: another socket is opened for it
-(agents-js#1985, pipecat#4132).
+Where a vendor takes only so many contexts on a socket, another socket is opened for the next: ElevenLabs ends
+one, and the other five with it, for a sixth (agents-js#1985, pipecat#4132).
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from itertools import count
 from typing import Final
 
 from callbot.errors import InvalidState, ProviderError, Trouble
-from callbot.providers.tts.elevenlabs_socket import Context, Line, Socket
+from callbot.providers.tts.context_socket import Context, Line, Socket
 
 MOST_SOCKETS: Final = 8
 STAY_WARM: Final = 900.0
@@ -17,9 +17,12 @@ STAY_WARM: Final = 900.0
 
 
 class Sockets:
-    """As many as it takes, and one that stays open between the calls. On the event loop's thread."""
+    """As many as it takes, and one that stays open between the calls. On the event loop's thread.
 
-    def __init__(self, line: Line) -> None:
+    ``prefix`` begins the contexts' names, for vendors that want them unique beyond a socket."""
+
+    def __init__(self, line: Line, *, prefix: str = "c") -> None:
+        self._prefix = prefix
         self._line = line
         self._provider = line.provider
         self._numbers = count(1)
@@ -58,7 +61,7 @@ class Sockets:
         return self._open()
 
     def _open(self) -> Socket:
-        socket = Socket(self._line, lambda: f"c{next(self._numbers)}", self._ended)
+        socket = Socket(self._line, lambda: f"{self._prefix}{next(self._numbers)}", self._ended)
         self._sockets.append(socket)
         return socket
 
