@@ -82,7 +82,7 @@ async def held(engines: Engines, folder: Path) -> tuple[Told, int]:
 async def idle(engines: Engines, folder: Path) -> tuple[Told, int]:
     async with stage(engines, folder, deepgram_idle=3.0) as it:
         told = await it.ring(
-            *steps("support_bill 1")[:-1], {"wait": {"seconds": 3}}, *steps("barge_in 1")[1:]
+            *steps("support_bill 1")[:-1], {"wait": {"seconds": 6}}, *steps("barge_in 1")[1:]
         )
         return told, len(it.deepgram.plan.of("listen"))
 
