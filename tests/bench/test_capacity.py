@@ -104,7 +104,8 @@ def test_a_call_costs_what_the_server_grew_by_and_used():
 
 
 def test_a_process_and_its_children_are_counted_together_and_a_gone_one_not_at_all():
-    child = "import sys; print(1, flush=True); sys.stdin.read()"
+    # Processor time is counted in ticks of 10 ms: less than a few may be none.
+    child = "import sys, time\nwhile time.process_time() < 0.1: pass\nprint(1, flush=True); sys.stdin.read()"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     with Popen([sys.executable, "-c", parent], stdin=-1, stdout=-1) as process:
         assert process.stdin is not None
