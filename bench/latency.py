@@ -4,7 +4,7 @@
 
 Recorded callers ring one after another over the local exchange: on the whole offline stack with its real
 models, on stand-ins that take no time, so that what is left is ours, and on stand-ins that take as long as
-providers over the network do: with none of the ways to be faster than they are, and with each added.
+providers over the network do: with none of the ways to be faster than they are, and with each of them alone.
 """
 
 import argparse
@@ -153,7 +153,7 @@ def stages() -> dict[str, Stage]:
         "stand-ins": stand_ins(Latencies(), ours),
         f"{SLOW_WORDS}, one after the other": stand_ins(SLOW, waiting),
         f"{SLOW_WORDS}, thinking ahead": stand_ins(SLOW, silent),
-        f"{SLOW_WORDS}, thinking ahead and acknowledging": stand_ins(SLOW, ours),
+        f"{SLOW_WORDS}, acknowledging": stand_ins(SLOW, replace(ours, most_discarded=0.0)),
     }
 
 
