@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
+
 from callbot.errors import InvalidState, ProviderError, Trouble
+from callbot.providers.failures import from_socket
 from callbot.providers.ports import Transcribed
 from callbot.providers.stt import socket_ears
 from callbot.providers.stt.openai import OpenAiHearing, TranscriptionSession, hearing
@@ -412,6 +417,25 @@ async def test_a_fault_is_told_once_in_our_words(
     assert KEY not in str(error)
     call.say("Hello?")  # goes nowhere, and hurts nobody
     call.ears.flush()
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"error": {"message": "Incorrect key: sk-1", "code": "invalid_api_key"}}', "invalid_api_key"),
+        (b'{"error": {"message": "Missing key", "type": "authentication_error"}}', "authentication_error"),
+        (b'{"detail": {"status": "quota_exceeded", "message": "sk-1"}}', "quota_exceeded"),
+        (b'{"err_code": "INVALID_AUTH", "err_msg": "sk-1"}', "INVALID_AUTH"),
+        (b"<html>sk-1</html>", ""),
+        (b'{"error": "sk-1"}', ""),
+        (b'"sk-1"', ""),
+        (b"", ""),
+    ],
+)
+def test_of_a_refused_handshake_only_the_code_is_told(body: bytes, code: str):
+    response = Response(401, "Unauthorized", Headers(), body)
+    error = from_socket("x", InvalidStatus(response), connected=False)
+    assert str(error) == f"x: 401 {code}".rstrip()
 
 
 async def test_a_wrong_key_is_not_in_the_error(opened: Opened):
