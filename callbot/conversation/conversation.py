@@ -529,7 +529,7 @@ class Conversation:
             return False
         if self._discarded >= self._rules.most_discarded or self._owed is not None:
             return False
-        said = completeness.said(caller.text, self._expect.what, self._expect.complete, self.language)
+        said = caller.said(self._expect, self.language)
         likely = (Said.ANSWER, Said.SENTENCE, Said.FRAGMENT, Said.OPENER) if caller.final else _SURE
         if said not in likely or self._speaker not in (None, self.agent):
             return False
