@@ -87,6 +87,10 @@ class Line(Protocol):
     def send(self, message: bytes) -> None:
         """Send one text message, in order; never waits."""
 
+    def attend(self, closely: bool) -> None:
+        """Whether the caller's next frame matters at once, because something begins or ends in what they
+        say. Where it does not, it may come together with those after it."""
+
     def hang_up(self) -> None:
         """Close the stream once everything queued is sent."""
 
@@ -204,7 +208,7 @@ class Session:
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-        self._speech = equipment.detection.join(self._post)
+        self._speech = equipment.detection.join(self._post, line.attend)
         self._gathered = bytearray()
         """The caller's audio that is not passed on yet, less than one chunk of the detector's."""
         self._gathered_from_ms = 0
@@ -234,14 +238,16 @@ class Session:
 
     # --- the receive path: never waits -----------------------------------------------------------
 
-    def received(self, message: Media | Dtmf | Mark) -> None:
-        """A message of the stream, in the order of the wire."""
+    def received(self, message: Media | Dtmf | Mark, *, more: bool = False) -> None:
+        """A message of the stream, in the order of the wire; ``more`` follow at once, and are waited for."""
         if isinstance(message, Media):
             self._frame(message)
         elif isinstance(message, Mark):
             self._post(Marked(message.name))
         else:
             self._post(Pressed(message.digit))
+        if not more and len(self._gathered) >= self._lacking:
+            self._pass_on()
 
     def hung_up(self, by: EndedBy) -> None:
         """The line is gone."""
@@ -257,15 +263,11 @@ class Session:
             return
         if not 0 <= at_ms <= now * 1000 + FRAME_MS:  # the carrier's clock is never far ahead of ours
             at_ms = max(0, min(at_ms, round(now * 1000)))
-        gathered = self._gathered
         if at_ms * SAMPLES_PER_MS != self._gathered_to:  # there is a gap before it, or it is the first
             self._pass_on()
             self._gathered_from_ms = at_ms
-        gathered += audio
+        self._gathered += audio
         self._gathered_to = at_ms * SAMPLES_PER_MS + len(audio)
-        self._lacking -= len(audio)
-        if self._lacking <= 0:
-            self._pass_on()
 
     def _pass_on(self) -> None:
         """Everyone gets what has been gathered; next time is when the detector's next chunk is whole."""

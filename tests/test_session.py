@@ -54,6 +54,7 @@ class Carrier:
         self.sent: list[dict[str, object]] = []
         self.closed = False
         self.session: Session | None = None
+        self.closely: list[bool] = []
         self._plays_until = 0.0
         self._marks: list[tuple[float, str]] = []
         self._chunk = 0
@@ -73,6 +74,9 @@ class Carrier:
             case "clear":
                 self._plays_until = now
                 self._marks = [(now, name) for _, name in self._marks]
+
+    def attend(self, closely: bool) -> None:
+        self.closely.append(closely)
 
     def hang_up(self) -> None:
         self.closed = True
