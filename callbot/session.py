@@ -209,13 +209,13 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._speech = equipment.detection.join(self._post, line.attend)
-        self._gathered = bytearray()
+        self._gathered = b""
         """The caller's audio that is not passed on yet, less than one chunk of the detector's."""
         self._gathered_from_ms = 0
         self._gathered_to = 0  # in samples
         self._lacking = 0
         self._preroll = bytearray()
-        self._piece = bytearray()
+        self._piece = b""
         self._hearing = False
         self._listening = asyncio.Event()
         """There is a new utterance to hear, should the recognisers have failed in the one before."""
@@ -271,8 +271,8 @@ class Session:
 
     def _pass_on(self) -> None:
         """Everyone gets what has been gathered; next time is when the detector's next chunk is whole."""
-        audio, at_ms = bytes(self._gathered), self._gathered_from_ms
-        self._gathered.clear()
+        audio, at_ms = self._gathered, self._gathered_from_ms
+        self._gathered = b""
         self._gathered_from_ms = self._gathered_to // SAMPLES_PER_MS
         if self._recording is not None:
             self._recording.caller(at_ms, audio)
@@ -282,13 +282,13 @@ class Session:
                 self._hear()
         else:
             self._preroll += audio
-            if len(self._preroll) > PREROLL:
+            if len(self._preroll) > 2 * PREROLL:  # so it is moved but now and then
                 del self._preroll[:-PREROLL]
         self._lacking = self._speech.feed(audio, at_ms / 1000)
 
     def _hear(self) -> None:
-        self._ears.send(bytes(self._piece))
-        self._piece.clear()
+        self._ears.send(self._piece)
+        self._piece = b""
 
     # --- the tasks -------------------------------------------------------------------------------
 
@@ -417,7 +417,7 @@ class Session:
                 self._hearing = True
                 self._listening.set()
                 self._ears.start(utterance)
-                self._piece += self._preroll
+                self._piece += self._preroll[-PREROLL:]
                 self._preroll.clear()
                 self._hear()
             case FlushHearing():
@@ -425,7 +425,7 @@ class Session:
                 self._ears.flush()
             case StopHearing():
                 self._hearing = False
-                self._piece.clear()
+                self._piece = b""
             case StartReply():
                 self._sure = asyncio.Event()
                 if not effect.ahead:
