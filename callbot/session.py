@@ -59,7 +59,7 @@ from callbot.detection import Detection
 from callbot.errors import ProviderError
 from callbot.media_stream import messages
 from callbot.media_stream.messages import Dtmf, Mark, Media
-from callbot.media_stream.pace import Pace, Verdict
+from callbot.media_stream.pace import TAKE, Pace, Verdict
 from callbot.providers.accounting import Failed, Report, Used
 from callbot.providers.ports import SpeechToText, TextToSpeech, Transcribed
 from callbot.speaking import speak
@@ -257,7 +257,7 @@ class Session:
         audio, at_ms = frame.payload, frame.timestamp_ms
         now = self._loop.time() - self._started
         verdict = self.pace.judge(frame.chunk, len(audio) / 8000, now, at_ms / 1000)
-        if verdict is not Verdict.TAKE:
+        if verdict is not TAKE:
             if verdict is Verdict.HANG_UP:
                 self.hung_up(EndedBy.SYSTEM)
             return
