@@ -491,3 +491,15 @@ async def test_messages_of_any_length_arrive_whole_and_in_their_order(bot: Bot, 
                 pass
             assert message == "a" * size
             assert [await socket.recv(), await socket.recv()] == ["b", "c" * size]
+
+
+async def test_a_busy_process_is_woken_for_the_answer_to_its_goodbye(bot: Bot) -> None:
+    async with bot.connect() as socket:
+        await quiet_call(bot, socket)
+        tick(bot, busy=True)
+        (ours,) = bot.services.media_sockets
+        ours.close(1000)  # type: ignore[attr-defined]
+        assert await close_code(socket) == 1000
+        async with asyncio.timeout(socket_module.SEND_WITHIN / 2):
+            while bot.services.media_sockets:  # noqa: ASYNC110 - a real socket's far end has no event
+                await asyncio.sleep(0.005)

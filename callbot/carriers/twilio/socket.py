@@ -129,6 +129,8 @@ class MediaSocket(WSListener):
     def close(self, code: int) -> None:
         if self._closing:
             return
+        self._in_time = True  # the peer's answer is short
+        self._set_low_water()
         self._closing = True
         if self._give_up is not None:
             self._give_up.cancel()
