@@ -479,20 +479,6 @@ async def test_the_last_word_of_a_stream_is_not_kept_waiting_for_another(bot: Bo
     assert bot.services.media_sockets == set()
 
 
-@pytest.mark.parametrize("size", [1, 125, 126, 65_535, 65_536])
-async def test_messages_of_any_length_arrive_whole_and_in_their_order(bot: Bot, size: int) -> None:
-    async with bot.connect() as socket:
-        await quiet_call(bot, socket)
-        (ours,) = bot.services.media_sockets
-        for text in (b"a" * size, b"b", b"c" * size):
-            ours.send(text)  # type: ignore[attr-defined]
-        async with asyncio.timeout(3):
-            while (message := await socket.recv()) != "a" * size:
-                pass
-            assert message == "a" * size
-            assert [await socket.recv(), await socket.recv()] == ["b", "c" * size]
-
-
 async def test_a_busy_process_is_woken_for_the_answer_to_its_goodbye(bot: Bot) -> None:
     async with bot.connect() as socket:
         await quiet_call(bot, socket)

@@ -117,10 +117,7 @@ class MediaSocket(WSListener):
     # --- the stream calls ------------------------------------------------------------------------
 
     def send(self, message: bytes) -> None:
-        """What is sent in one turn of the event loop leaves in one go: a reply is some twenty messages."""
-        transport = self._transport
-        if not self._closing and not transport.is_close_frame_sent:
-            transport.underlying_transport.write(_text_frame(message))
+        self._transport.send(_TEXT, message)
 
     def attend(self, closely: bool) -> None:
         self._closely = closely
@@ -183,16 +180,6 @@ class MediaSocket(WSListener):
 
     def _abort(self) -> None:
         self._transport.disconnect(graceful=False)
-
-
-def _text_frame(message: bytes) -> bytes:
-    """RFC 6455, 5.2: final, text, not masked."""
-    size = len(message)
-    if size < 126:
-        return b"\x81%c%b" % (size, message)
-    if size < 1 << 16:
-        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), message)
-    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), message)
 
 
 class Upgrade:
