@@ -441,30 +441,30 @@ async def quiet_call(bot: Bot, socket: ClientConnection) -> int:
     return 10
 
 
-async def test_a_busy_process_is_woken_for_four_frames_and_one_with_time_for_each(bot: Bot) -> None:
+async def test_a_busy_process_is_woken_for_three_frames_and_one_with_time_for_each(bot: Bot) -> None:
     async with bot.connect() as socket:
         last = await quiet_call(bot, socket)
         tick(bot, busy=True)
-        for number in range(last + 1, last + 4):
+        for number in range(last + 1, last + 3):
             await socket.send(frame(number))
         await asyncio.sleep(0.1)
         assert bot.services.reception.live[CALL.sid].pace.frames == last
+        await socket.send(frame(last + 3))
+        await received(bot, last + 3)
+        tick(bot, busy=False)
         await socket.send(frame(last + 4))
         await received(bot, last + 4)
-        tick(bot, busy=False)
-        await socket.send(frame(last + 5))
-        await received(bot, last + 5)
 
 
 async def test_a_busy_process_is_woken_for_each_frame_in_which_something_may_begin_or_end(bot: Bot) -> None:
     async with bot.connect() as socket:
         last = await quiet_call(bot, socket)
         tick(bot, busy=True)
-        for number in range(last + 1, last + 5):
+        for number in range(last + 1, last + 4):
             await socket.send(frame(number, payload=VOICE))
+        await received(bot, last + 3)
+        await socket.send(frame(last + 4))
         await received(bot, last + 4)
-        await socket.send(frame(last + 5))
-        await received(bot, last + 5)
 
 
 async def test_the_last_word_of_a_stream_is_not_kept_waiting_for_another(bot: Bot) -> None:

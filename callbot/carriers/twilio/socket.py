@@ -42,8 +42,8 @@ READ_BUFFER: Final = 4096
 """Bytes a socket reads into; ten frames. It grows to the largest message when it must."""
 
 ONE: Final = 1
-FEW: Final = 1400
-"""Bytes. A frame is 390, so from here on four of them have come."""
+FEW: Final = 1000
+"""Bytes. A frame is 390, so from here on three of them have come."""
 
 _TEXT: Final = WSMsgType.TEXT
 
