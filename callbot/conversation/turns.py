@@ -50,6 +50,8 @@ class CallerTurn:
     early: Transcribed | None = None
     """The final of that, for which the recogniser was asked at once."""
     text: str = ""
+    stale: bool = False
+    """They have spoken on since, and nothing is known of it yet."""
     final: bool = False
     hummed: bool | None = None
     """Every look at the sound said that the mouth is closed; None before the first."""
@@ -80,7 +82,7 @@ class CallerTurn:
     def speaks_on(self) -> None:
         """It was not the end."""
         self.stopped = self.pausing = self.early = None
-        self.final = False
+        self.final, self.stale = False, True
 
     def only_hummed(self, rules: TurnRules) -> bool:
         """A short hum: whatever words a recogniser makes of it, it was "mhm"."""
