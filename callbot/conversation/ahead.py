@@ -62,7 +62,7 @@ class Ahead:
         return [StopReply(held.number, unheard=True)]
 
     def _may_be_all(self, caller: CallerTurn, expect: Expect, language: str) -> bool:
-        if caller.digits or not caller.hearing or caller.stale:
+        if caller.digits or not caller.hearing:
             return False
         said = completeness.said(caller.text, expect.what, expect.complete, language)
         return said in (_LIKELY if caller.final else _SURE)

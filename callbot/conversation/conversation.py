@@ -295,7 +295,8 @@ class Conversation:
         if caller.final and not event.final:
             return []  # a partial that was overtaken by its final
         caller.text = self._without_echo(event.text.strip(), caller)
-        caller.final, caller.stale = event.final and not caller.speaking, False
+        caller.heard_at = now
+        caller.final = event.final and not caller.speaking
         if event.final and caller.pausing is not None:
             caller.early = event
         reply = self._reply
@@ -490,7 +491,7 @@ class Conversation:
     def _think_ahead(self, now: float) -> list[Effect]:
         """The caller is silent: answer what they said so far, and hold the answer back."""
         caller = self._caller
-        if caller is None or not caller.silent or not caller.text:
+        if caller is None or not caller.known or not caller.text:
             return []
         if not self._would_answer(caller.text):
             return self._ahead.discard()

@@ -17,6 +17,8 @@ from callbot.conversation.turns import AgentTurn
 
 _TO_A_QUESTION: Final = (Phrase.LET_ME_SEE, Phrase.OKAY)
 _TO_ALL_ELSE: Final = (Phrase.OKAY, Phrase.RIGHT)
+_LET_ME_SEE_TAKES: Final = 0.5
+"""Seconds, about: it must not keep an answer waiting that is there before it has been said."""
 _FEWEST_WORDS: Final = 3
 """Who says less than that is not told that it was understood."""
 
@@ -44,12 +46,16 @@ class Patience:
 
         ``expect``: what the caller was asked for before they said what ``reply`` answers.
         """
-        if not isinstance(reply.request, Answer) or reply.answers is None or not self._is_late(reply, now):
+        if not isinstance(reply.request, Answer) or reply.answers is None:
+            return None
+        ready_at = self._lateness.ready_at(reply)
+        if ready_at is None or not self._is_late(ready_at, reply.answers, now):
             return None
         text = reply.request.text
         if not _deserves_it(text, expect, language):
             return None
-        fitting = _TO_A_QUESTION if completeness.is_question(text, language) else _TO_ALL_ELSE
+        long = ready_at - now > _LET_ME_SEE_TAKES and completeness.is_question(text, language)
+        fitting = _TO_A_QUESTION if long else _TO_ALL_ELSE
         self._acknowledged = next(phrase for phrase in fitting if phrase is not self._acknowledged)
         return self._acknowledged
 
@@ -63,14 +69,11 @@ class Patience:
         """What to say now that it is due."""
         return self._steps[reply.steps][1]
 
-    def _is_late(self, reply: AgentTurn, now: float) -> bool:
+    def _is_late(self, ready_at: float, answers: float, now: float) -> bool:
         """It will come later than the caller would wait, and not in a moment."""
-        ready_at = self._lateness.ready_at(reply)
-        if ready_at is None or reply.answers is None:
-            return False
         rules = self._rules
         return (
-            ready_at - reply.answers > rules.acknowledge_if_later_than
+            ready_at - answers > rules.acknowledge_if_later_than
             and ready_at - now > rules.acknowledge_unless_within
         )
 

@@ -50,8 +50,8 @@ class CallerTurn:
     early: Transcribed | None = None
     """The final of that, for which the recogniser was asked at once."""
     text: str = ""
-    stale: bool = False
-    """They have spoken on since, and nothing is known of it yet."""
+    heard_at: float = 0.0
+    """When the recogniser last told of it."""
     final: bool = False
     hummed: bool | None = None
     """Every look at the sound said that the mouth is closed; None before the first."""
@@ -70,9 +70,10 @@ class CallerTurn:
         return self.stopped is None
 
     @property
-    def silent(self) -> bool:
-        """They do not speak, or it seems that they do not."""
-        return self.stopped is not None or self.pausing is not None
+    def known(self) -> bool:
+        """The recogniser has told of it since the last sound: before, it cannot have heard the last word."""
+        last_sound = self.pausing if self.stopped is None else self.stopped
+        return last_sound is not None and self.heard_at >= last_sound
 
     @property
     def blip(self) -> bool:
@@ -82,7 +83,7 @@ class CallerTurn:
     def speaks_on(self) -> None:
         """It was not the end."""
         self.stopped = self.pausing = self.early = None
-        self.final, self.stale = False, True
+        self.final = False
 
     def only_hummed(self, rules: TurnRules) -> bool:
         """A short hum: whatever words a recogniser makes of it, it was "mhm"."""

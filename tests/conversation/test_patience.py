@@ -219,7 +219,7 @@ def test_nobody_says_okay_to_a_yes_but_to_a_question_back() -> None:
 def test_nothing_is_said_if_the_answer_may_be_expected_in_a_moment() -> None:
     script = Acknowledged(late(0.5))  # asked 0.15 s after the last sound, so it is late...
     script.ask("What are your hours?", final_after=0.05)
-    assert script.said == [Phrase.LET_ME_SEE]
+    assert script.said == [Phrase.OKAY], "so near that there is no time for more"
     script = Acknowledged(late(0.5))
     script.ask(
         "The blue router upstairs", final_after=0.05
