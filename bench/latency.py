@@ -4,7 +4,7 @@
 
 Recorded callers ring over the local exchange: one after another on the whole offline stack with its real
 models, and on stand-ins that take no time, so that what is left is ours; then at once on stand-ins that take
-as long as providers over the network do: with none of the ways to be faster than they are, with some, and all.
+as long as providers over the network do: with none of the ways to be faster than they are, some, and all.
 """
 
 import argparse
