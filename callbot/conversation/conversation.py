@@ -76,7 +76,7 @@ from callbot.conversation.patience import Patience
 from callbot.conversation.rules import TurnRules
 from callbot.conversation.silence import Silence
 from callbot.conversation.transcript import Noticing, Transcript, Turn
-from callbot.conversation.turns import AgentTurn, CallerTurn, Mishearing
+from callbot.conversation.turns import BLIP, AgentTurn, CallerTurn, Mishearing
 from callbot.media_stream.playback import Clip, Playback
 from callbot.media_stream.vad import SpeechHeld, SpeechPaused, SpeechResumed, SpeechStarted, SpeechStopped
 from callbot.providers.ports import Transcribed
@@ -262,7 +262,7 @@ class Conversation:
     def _speech_paused(self, at: float, now: float) -> list[Effect]:
         """Ask for the words at once: if it is the end of the turn, nothing was lost."""
         caller = self._caller
-        if caller is None or not caller.hearing or self._reply is not None:
+        if caller is None or not caller.hearing or self._reply is not None or at - caller.started < BLIP:
             return []
         caller.pausing = at
         return [FlushHearing(), *self._think_ahead(now)]

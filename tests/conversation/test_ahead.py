@@ -187,6 +187,15 @@ def test_a_silence_that_began_elsewhere_than_the_first_sign_of_it_is_asked_about
     assert FlushHearing() in script.tell(SpeechStopped(script.now - 0.1))
 
 
+def test_nobody_is_asked_what_was_said_in_a_click() -> None:
+    script = Script().greeted()
+    onset = script.now
+    script.until(onset + 0.1)
+    script.tell(SpeechStarted(onset))
+    assert script.tell(SpeechPaused(onset + 0.05)) == []
+    assert FlushHearing() not in script.tell(SpeechStopped(onset + 0.05))
+
+
 def test_while_we_speak_the_first_sign_of_silence_is_no_news() -> None:
     script = Script().greeted()
     script.says(QUESTION)
