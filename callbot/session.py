@@ -60,8 +60,9 @@ from callbot.errors import ProviderError
 from callbot.media_stream import messages
 from callbot.media_stream.messages import Dtmf, Mark, Media
 from callbot.media_stream.pace import Pace, Verdict
+from callbot.media_stream.playback import clips
 from callbot.providers.accounting import Failed, Report, Used
-from callbot.providers.ports import SpeechToText, TextToSpeech, Transcribed
+from callbot.providers.ports import Speech, SpeechToText, TextToSpeech, Transcribed
 from callbot.speaking import speak
 
 PREROLL: Final = 2_400
@@ -496,6 +497,8 @@ class Session:
                 match action:
                     case Say(text, waiting=True):
                         await self._fill(turn, agent, text, asked=False)
+                    case Say(text, speech=Speech() as speech):
+                        self._spoken_by_model(turn, text, speech)
                     case Say(text, fixed):
                         await self._say(turn, agent, text, fixed=fixed)
                     case Changing():
@@ -508,6 +511,13 @@ class Session:
         voices = self._voices.fixed if fixed else self._voices.voices
         breath, self._spoken = turn == self._spoken, turn
         async for clip in speak(voices[agent], turn, sentence, breath=breath):
+            self._post(Spoke(turn, clip))
+
+    def _spoken_by_model(self, turn: int, text: str, speech: Speech) -> None:
+        self._spoken = turn
+        if text:
+            self._post(Meant(turn, text))
+        for clip in clips(turn, text, speech.audio, speech.words):
             self._post(Spoke(turn, clip))
 
     def _phrase(self, phrase: Phrase) -> str:

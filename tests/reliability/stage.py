@@ -113,6 +113,14 @@ def think(request: dict[str, Any]) -> Answer:
     return Answer(text=ANSWER)
 
 
+def reads_aloud(request: dict[str, Any]) -> Answer | None:
+    """What a model says that was given a text to read."""
+    first, *others = request["messages"]
+    if "Read aloud" not in first["content"]:
+        return None
+    return Answer(text=others[-1]["content"].strip('"'))
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """A finished call. Times are ms since its media stream began."""
@@ -289,7 +297,14 @@ async def stage(
     speaking: Mapping[str, Any] = {"hear": hear or engines.hear, "speak": engines.speak}
     deepgram = DeepgramDouble(Plan(), **speaking, key=KEYS["deepgram"], idle=deepgram_idle)
     openai = OpenAiDouble(
-        OpenAiSpeechDouble(Plan(), **speaking, key=KEYS["openai"]),
+        OpenAiSpeechDouble(
+            Plan(),
+            **speaking,
+            key=KEYS["openai"],
+            think=lambda request: reads_aloud(request) or think(request),
+            first_audio=0.2,
+            between_chunks=0.02,
+        ),
         OpenAiChatDouble(
             Plan(),
             think=think,

@@ -117,12 +117,12 @@ class TranscriptionSession:
         failed = event.type in ("error", "conversation.item.input_audio_transcription.failed")
         if not failed:
             return self._commits.take(event)
-        error = event.error or Error()
-        if event.type == "error" and error.code == "input_audio_buffer_commit_empty":
+        told = event.error or Error()
+        if event.type == "error" and told.code == "input_audio_buffer_commit_empty":
             due = self._commits.nothing_committed()
             if due is not None:
                 return due
-        raise session_failure(self.name, error)
+        raise session_failure(self.name, told)
 
 
 def no_event(name: str) -> ProviderError:

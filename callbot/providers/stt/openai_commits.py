@@ -21,6 +21,7 @@ SHORTEST: Final = 800
 """Bytes, 0.1 s: the vendor refuses to commit less."""
 KNOW_SEVERAL_LANGUAGES: Final = frozenset({"gpt-live-transcribe", "gpt-transcribe"})
 """The other models take one language, or none and find it out."""
+COMMIT: Final = '{"type":"input_audio_buffer.commit"}'
 _CLEAR: Final = '{"type":"input_audio_buffer.clear"}'
 _TRANSCRIPTION: Final = "conversation.item.input_audio_transcription"
 
@@ -98,11 +99,6 @@ class Commits:
     def owes(self) -> bool:
         return bool(self._owed)
 
-    @property
-    def unacknowledged(self) -> bool:
-        """Audio was committed of which the server has not told yet."""
-        return any(segment.wanted for segment in self._ended)
-
     # --- what we say -----------------------------------------------------------------------------
 
     def start(self, utterance: int) -> Iterable[str]:
@@ -126,7 +122,7 @@ class Commits:
         if self._open is not None:
             if self._open.size < SHORTEST:
                 messages.append(_append(SILENCE * (SHORTEST - self._open.size)))
-            messages.append('{"type":"input_audio_buffer.commit"}')
+            messages.append(COMMIT)
             utterance.committed.append(self._open)
             self._ended.append(self._open)
             self._open = None
