@@ -289,11 +289,13 @@ async def stage(
     hear: Callable[[bytes], str] | None = None,
     deepgram_idle: float = 10.0,
     settings: Mapping[str, Any] | None = None,
+    placed: Callable[[str, str], None] = lambda vendor, url: None,
     company: Path | None = COMPANY,
     tools: Tools | None = None,
 ) -> AsyncIterator[Stage]:
     """Everything up, and the bot listening. ``hear`` is what the doubles hear with, Moonshine else;
-    ``deepgram_idle`` after how many seconds without a word from us Deepgram hangs up."""
+    ``deepgram_idle`` after how many seconds without a word from us Deepgram hangs up. ``placed`` is told the
+    address of each vendor's double before the bot is loaded."""
     speaking: Mapping[str, Any] = {"hear": hear or engines.hear, "speak": engines.speak}
     deepgram = DeepgramDouble(Plan(), **speaking, key=KEYS["deepgram"], idle=deepgram_idle)
     openai = OpenAiDouble(
@@ -320,6 +322,9 @@ async def stage(
         leaving.enter_context(structlog.contextvars.bound_contextvars(stage=logged))
         for double in (deepgram, openai, elevenlabs):
             await leaving.enter_async_context(double)  # type: ignore[arg-type]
+        placed("deepgram", deepgram.url)
+        placed("openai", openai.url)
+        placed("elevenlabs", elevenlabs.url)
         given = local_settings(folder).model_copy(
             update={
                 "stt": stt,
