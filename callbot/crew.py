@@ -4,7 +4,7 @@ import asyncio
 import importlib.util
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final, Self
@@ -20,6 +20,7 @@ from callbot.business import Brains, Business
 from callbot.call import Call
 from callbot.config import Settings
 from callbot.conversation.effects import Phrase
+from callbot.conversation.lateness import Lateness
 from callbot.conversation.rules import TurnRules, parse_rules
 from callbot.conversation.spoken import spoken, text_for_voice
 from callbot.detection import Detection
@@ -81,6 +82,7 @@ class Crew:
     purse: Purse
     models: Models
     lines: "_Lines"
+    lateness: Lateness = field(default_factory=Lateness)
 
     def providers(self) -> dict[Port, tuple[str, ...]]:
         """Who may be asked, by port."""
@@ -127,6 +129,7 @@ class Crew:
             language=languages[0],
             speakers=speakers,
             intake=lambda text: by_first_words(number, text),
+            lateness=self.lateness,
         )
 
     def _ears(self, languages: Sequence[str], hearings: Mapping[str, Hearing], desk: "_Desk") -> SpeechToText:

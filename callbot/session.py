@@ -54,6 +54,7 @@ from callbot.conversation.events import (
     Told,
     Wasted,
 )
+from callbot.conversation.lateness import Lateness
 from callbot.conversation.rules import TurnRules
 from callbot.detection import Detection
 from callbot.errors import ProviderError
@@ -136,6 +137,7 @@ class Equipment:
     speakers: Mapping[str, str]
     """Language to the agent who takes callers that speak it."""
     intake: Intake | None = None
+    lateness: Lateness = field(default_factory=Lateness)
 
 
 class Session:
@@ -191,7 +193,13 @@ class Session:
         turns_before: int = 0,
     ) -> None:
         self.call = call
-        self.conversation = Conversation(equipment.rules, call, equipment.intake, turns_before=turns_before)
+        self.conversation = Conversation(
+            equipment.rules,
+            call,
+            equipment.intake,
+            turns_before=turns_before,
+            lateness=equipment.lateness,
+        )
         self.events = 0
         self.pace = Pace()
         self._line = line

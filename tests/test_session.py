@@ -26,10 +26,12 @@ from callbot.agents.brain import (
 )
 from callbot.call import Call, Disposition, EndedBy
 from callbot.conversation.conversation import Conversation
-from callbot.conversation.effects import Effect
-from callbot.conversation.events import Event
+from callbot.conversation.effects import Effect, ReleaseReply, StartReply
+from callbot.conversation.events import Event, Spoke
+from callbot.conversation.lateness import Lateness
 from callbot.errors import ProviderError
 from callbot.media_stream.messages import Dtmf, Mark, Media
+from callbot.media_stream.vad import SpeechPaused, SpeechStopped
 from callbot.providers.accounting import Port, Report, Unit, Used
 from callbot.providers.ports import Speech, WordTime
 from callbot.providers.stt.fake import FakeEars
@@ -380,6 +382,61 @@ async def test_what_a_model_has_spoken_itself_is_sent_as_it_is() -> None:
     audio = b"".join(base64.b64decode(media["payload"]) for media in sent)  # type: ignore[index]
     assert audio == spoken * 2
     assert session.conversation.transcript.turns[0].heard == "Hello there."
+
+
+async def test_a_reply_is_thought_and_rendered_before_it_is_certain_that_the_caller_is_silent() -> None:
+    news: list[tuple[float, object]] = []
+
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(4)
+        await carrier.speech(1.5)
+        await carrier.silence(3)
+
+    given = equipment(
+        {"support": ScriptedBrain(support)}, lambda: FakeEars(["What are your hours?"]), FakeVoice()
+    )
+    carrier = Carrier()
+    session = Session(CALL, carrier, given, observers=(lambda sid, now, what: news.append((now, what)),))
+    carrier.session = session
+    async with asyncio.timeout(600), asyncio.TaskGroup() as tasks:
+        tasks.create_task(session.run())
+        await script(carrier)
+        session.hung_up(EndedBy.CALLER)
+
+    def when(kind: type) -> float:
+        """The first of its kind that is about the answer."""
+        return next(at for at, what in news if isinstance(what, kind) and getattr(what, "turn", 3) == 3)
+
+    assert when(SpeechPaused) <= when(StartReply) <= when(Spoke) <= when(SpeechStopped) < when(ReleaseReply)
+
+
+async def test_the_first_late_answer_of_a_call_is_acknowledged_if_others_were_late_before() -> None:
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(4)
+        for _ in range(3):
+            await carrier.speech(1.0)
+            await carrier.silence(12)
+
+    async def call(lateness: Lateness) -> list[str]:
+        """What the agent says after its greeting."""
+        given = equipment(
+            {"support": ScriptedBrain(support, seconds=1.0)},
+            lambda: FakeEars(["What are your hours?"] * 3),
+            FakeVoice(),
+        )
+        carrier = Carrier()
+        session = Session(CALL, carrier, replace(given, lateness=lateness))
+        carrier.session = session
+        async with asyncio.timeout(600), asyncio.TaskGroup() as tasks:
+            tasks.create_task(session.run())
+            await script(carrier)
+            session.hung_up(EndedBy.CALLER)
+        return [turn.text for turn in session.conversation.transcript.turns if turn.who == "agent"][1:]
+
+    answer = "We open at eight in the morning and close at eight in the evening, every day but Sunday."
+    process = Lateness()
+    assert await call(process) == [answer] * 3, "nobody knows yet"
+    assert await call(process) == [f"Let me see. {answer}", f"Okay. {answer}", f"Let me see. {answer}"]
 
 
 async def test_what_a_reply_used_that_nobody_heard_is_told_to_be_wasted() -> None:

@@ -41,6 +41,7 @@ class TurnRules:
     still_working: float
     still_here: float
     acknowledge_if_later_than: float
+    acknowledge_unless_within: float
     most_discarded: float
     keys_end_after: float
     marks_overdue_after: float
@@ -61,7 +62,13 @@ class TurnRules:
 
 _GROUPS: Mapping[str, tuple[str, ...]] = {
     "listening": ("heard_within", "unheard_for", "wordless_speech", "ask_again_after"),
-    "late_replies": ("one_moment", "still_working", "still_here", "acknowledge_if_later_than"),
+    "late_replies": (
+        "one_moment",
+        "still_working",
+        "still_here",
+        "acknowledge_if_later_than",
+        "acknowledge_unless_within",
+    ),
     "thinking_ahead": ("most_discarded",),
     "barge_in": ("hold_hum", "forgive_after"),
     "silence": ("first_prompt", "second_prompt", "goodbye"),
