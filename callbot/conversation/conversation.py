@@ -295,7 +295,7 @@ class Conversation:
         if caller.final and not event.final:
             return []  # a partial that was overtaken by its final
         caller.text = self._without_echo(event.text.strip(), caller)
-        caller.heard_at = now
+        caller.heard_at, caller.turn_over = now, event.turn_over
         caller.final = event.final and not caller.speaking
         if event.final and caller.pausing is not None:
             caller.early = event
