@@ -45,7 +45,6 @@ from callbot.conversation.effects import (
     Noted,
     Phrase,
     ReleaseReply,
-    SayMeanwhile,
     SendAudio,
     StartHearing,
     StartReply,
@@ -77,7 +76,7 @@ from callbot.conversation.patience import Patience
 from callbot.conversation.rules import TurnRules
 from callbot.conversation.silence import Silence
 from callbot.conversation.transcript import Noticing, Transcript, Turn
-from callbot.conversation.turns import AgentTurn, CallerTurn, Mishearing
+from callbot.conversation.turns import BLIP, AgentTurn, CallerTurn, Mishearing
 from callbot.media_stream.playback import Clip, Playback
 from callbot.media_stream.vad import SpeechHeld, SpeechPaused, SpeechResumed, SpeechStarted, SpeechStopped
 from callbot.providers.ports import Transcribed
@@ -266,7 +265,7 @@ class Conversation:
     def _speech_paused(self, at: float, now: float) -> list[Effect]:
         """Ask for the words at once: if it is the end of the turn, nothing was lost."""
         caller = self._caller
-        if caller is None or not caller.hearing or self._reply is not None:
+        if caller is None or not caller.hearing or self._reply is not None or at - caller.started < BLIP:
             return []
         caller.pausing = at
         return [FlushHearing(), *self._think_ahead(now)]
@@ -480,7 +479,7 @@ class Conversation:
             waiting_since=now if answers is None or _by_keys(request) else answers,
         )
         effects.append(StartReply(self._turn, self.agent, request))
-        return effects + self._acknowledge(self._reply, expected, now)
+        return effects + self._patience.acknowledge(self._reply, expected, self.language, now)
 
     def _current(self, turn: int) -> AgentTurn | None:
         """The open reply, if this is its news; news of an old turn is stale."""
@@ -525,18 +524,8 @@ class Conversation:
             effects += self._acted(reply.number, action, now)
         effects += self._pump(now)
         if reply.silent:
-            effects += self._acknowledge(reply, expected, now)
+            effects += self._patience.acknowledge(reply, expected, self.language, now)
         return effects + self._settle(now)
-
-    def _acknowledge(self, reply: AgentTurn, expected: Expect, now: float) -> list[Effect]:
-        """``expected`` is what the caller was asked for."""
-        phrase = self._patience.acknowledgement(reply, expected, self.language, now)
-        return [SayMeanwhile(reply.number, reply.agent, phrase)] if phrase is not None else []
-
-    def _ask_for_patience(self, reply: AgentTurn) -> list[Effect]:
-        phrase = self._patience.phrase(reply)
-        reply.steps += 1
-        return [SayMeanwhile(reply.number, reply.agent, phrase)]
 
     def _patience_at(self) -> float | None:
         """When something must be said, because the caller hears nothing of the reply."""
@@ -760,7 +749,7 @@ class Conversation:
             stop: list[Effect] = [StopReply(self._reply.number)]
             return stop + self._settle(now)
         if wait and self._reply is not None:
-            return self._ask_for_patience(self._reply)
+            return self._patience.ask(self._reply)
         if repeat:
             return self._ask_to_repeat(now)
         if nudge:
@@ -769,15 +758,11 @@ class Conversation:
 
     def _unheard(self, event: DeadlinePassed, now: float) -> bool:
         """Whether the caller may have gone on, as far as we can hear: then we look again soon."""
-        caller, rules = self._caller, self._rules
-        if caller is None or not caller.hearing or caller.stopped is None:
+        over_at = self._turn_over_at()
+        if self._caller is None or over_at is None:
             return False
-        over_at = self._turn_over_at() or now
-        known = event.heard_to >= over_at - rules.heard_within and not event.stirring
-        if known or now >= caller.stopped + rules.unheard_for:
-            return False
-        caller.looked_at = now
-        return True
+        known = not event.stirring and event.heard_to >= over_at - self._rules.heard_within
+        return not known and self._caller.look_again(self._rules, now)
 
     def _time_is_up(self, now: float) -> list[Effect]:
         effects = self._ahead.discard()

@@ -9,7 +9,7 @@ from typing import Final
 from callbot.agents.brain import Answer, Expect, Expecting
 from callbot.conversation import completeness
 from callbot.conversation.completeness import Said
-from callbot.conversation.effects import Phrase
+from callbot.conversation.effects import Effect, Phrase, SayMeanwhile
 from callbot.conversation.farewell import is_farewell
 from callbot.conversation.lateness import Lateness
 from callbot.conversation.rules import TurnRules
@@ -41,23 +41,23 @@ class Patience:
         if isinstance(reply.request, Answer):
             self._lateness.spoke(reply)
 
-    def acknowledgement(self, reply: AgentTurn, expect: Expect, language: str, now: float) -> Phrase | None:
-        """What to say at once, because the answer will take a while: never the same twice in a row.
+    def acknowledge(self, reply: AgentTurn, expect: Expect, language: str, now: float) -> list[Effect]:
+        """Say something at once, if the answer will take a while: never the same twice in a row.
 
         ``expect``: what the caller was asked for before they said what ``reply`` answers.
         """
         if not isinstance(reply.request, Answer) or reply.answers is None:
-            return None
+            return []
         ready_at = self._lateness.ready_at(reply)
         if ready_at is None or not self._is_late(ready_at, reply.answers, now):
-            return None
+            return []
         text = reply.request.text
         if not _deserves_it(text, expect, language):
-            return None
+            return []
         long = ready_at - now > _LET_ME_SEE_TAKES and completeness.is_question(text, language)
         fitting = _TO_A_QUESTION if long else _TO_ALL_ELSE
         self._acknowledged = next(phrase for phrase in fitting if phrase is not self._acknowledged)
-        return self._acknowledged
+        return [SayMeanwhile(reply.number, reply.agent, self._acknowledged)]
 
     def due_at(self, reply: AgentTurn) -> float | None:
         """When to say something, if nothing of the reply comes before."""
@@ -65,9 +65,11 @@ class Patience:
             return None
         return reply.waiting_since + self._steps[reply.steps][0]
 
-    def phrase(self, reply: AgentTurn) -> Phrase:
-        """What to say now that it is due."""
-        return self._steps[reply.steps][1]
+    def ask(self, reply: AgentTurn) -> list[Effect]:
+        """Ask for patience, now that it is due."""
+        _, phrase = self._steps[reply.steps]
+        reply.steps += 1
+        return [SayMeanwhile(reply.number, reply.agent, phrase)]
 
     def _is_late(self, ready_at: float, answers: float, now: float) -> bool:
         """It will come later than the caller would wait, and not in a moment."""

@@ -87,6 +87,13 @@ class CallerTurn:
         self.stopped = self.pausing = self.early = self.turn_over = None
         self.final = False
 
+    def look_again(self, rules: TurnRules, now: float) -> bool:
+        """Their turn would be over, had we heard their silence. Whether that is to be waited for."""
+        if not self.hearing or self.stopped is None or now >= self.stopped + rules.unheard_for:
+            return False
+        self.looked_at = now
+        return True
+
     def only_hummed(self, rules: TurnRules) -> bool:
         """A short hum: whatever words a recogniser makes of it, it was "mhm"."""
         if not self.hummed or self.stopped is None:

@@ -116,6 +116,18 @@ def test_thinking_begins_at_the_first_sign_of_silence() -> None:
     assert ahead(script).request == Answer("what are your opening hours")
 
 
+def test_words_that_were_told_before_the_last_sound_are_not_all_and_are_not_thought_about() -> None:
+    script = Speaking()
+    script.partial("do you deliver")
+    script.wait(0.2)
+    at = script.now - 0.1
+    assert script.tell(SpeechPaused(at)) == [FlushHearing()]
+    script.wait(0.064)
+    assert script.tell(SpeechStopped(at)) == []
+    script.partial("do you deliver on saturdays")
+    assert ahead(script).request == Answer("do you deliver on saturdays")
+
+
 def test_words_that_become_known_in_the_first_silence_are_thought_about_at_once() -> None:
     script = Speaking()
     script.partial("what are your")
@@ -173,6 +185,15 @@ def test_a_silence_that_began_elsewhere_than_the_first_sign_of_it_is_asked_about
     script = Speaking()
     script.tell(SpeechPaused(script.now - 0.2))
     assert FlushHearing() in script.tell(SpeechStopped(script.now - 0.1))
+
+
+def test_nobody_is_asked_what_was_said_in_a_click() -> None:
+    script = Script().greeted()
+    onset = script.now
+    script.until(onset + 0.1)
+    script.tell(SpeechStarted(onset))
+    assert script.tell(SpeechPaused(onset + 0.05)) == []
+    assert FlushHearing() not in script.tell(SpeechStopped(onset + 0.05))
 
 
 def test_while_we_speak_the_first_sign_of_silence_is_no_news() -> None:
