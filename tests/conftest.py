@@ -1,4 +1,5 @@
-"""For every test: no packet leaves this machine, and ``virtual_time`` picks the loop that jumps."""
+"""For every test: no packet leaves this machine, the terminal is an ordinary one, and ``virtual_time`` picks
+the loop that jumps."""
 
 import asyncio
 import ipaddress
@@ -40,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("ci", derandomize=True, deadline=None)  # one run is like the next
     settings.register_profile("here", deadline=None)
     settings.load_profile("ci" if os.environ.get("CI") else "here")
+    os.environ["TERM"] = "xterm-256color"  # what a terminal shows does not hang on who runs the tests where
+    os.environ.pop("NO_COLOR", None)
     config.addinivalue_line("markers", "virtual_time: runs on a loop whose clock jumps to the next timer")
     sys.addaudithook(_stay_on_this_machine)  # stays until the process ends, so not in a fixture
 
