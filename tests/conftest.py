@@ -38,6 +38,9 @@ def _stay_on_this_machine(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ["TERM"] = "xterm-256color"  # whatever this runs in: what a terminal shows is tested as such
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        os.environ.pop(name, None)
     settings.register_profile("ci", derandomize=True, deadline=None)  # one run is like the next
     settings.register_profile("here", deadline=None)
     settings.load_profile("ci" if os.environ.get("CI") else "here")

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from callbot.call import Call, Disposition
+from callbot.providers.ports import Speech
 from callbot.routing.handoff import ContextPacket, SlotValue
 
 
@@ -71,12 +72,13 @@ class Say:
     """One sentence for the caller. ``fixed`` marks text without call data in it: render once, cache.
 
     ``waiting``: it only asks for patience. A caller who was asked already, or hears something else, is not
-    told it.
+    told it. ``speech`` is the sentence, or a piece of one, as the model itself has spoken it.
     """
 
     text: str
     fixed: bool = False
     waiting: bool = False
+    speech: Speech | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,10 @@ class Metrics:
             "callbot_replies_withdrawn_total",
             "Replies taken back because the caller had not finished: turns that were ended too early.",
         )
+        self.replies_discarded = self._counter(
+            "callbot_replies_discarded_total",
+            "Replies thought ahead and thrown away: the caller went on, or other words were heard.",
+        )
         self.reply_failures = self._counter(
             "callbot_reply_failures_total", "Replies that broke: a provider failed, or a bug of ours."
         )
