@@ -87,11 +87,6 @@ class Ears:
 
 
 @pytest.fixture
-def plan() -> Plan:
-    return Plan()
-
-
-@pytest.fixture
 def listening(plan: Plan, pool: InferencePool) -> Hearing:
     @asynccontextmanager
     async def listening(
