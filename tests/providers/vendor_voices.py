@@ -62,7 +62,11 @@ async def nothing_left(plan: Plan) -> AsyncIterator[None]:
     yield
     await until(lambda: plan.open == 0)
     fixture = {asyncio.current_task()}  # which may be another than when it began
-    await until(lambda: asyncio.all_tasks() - fixture <= before)
+    try:
+        await until(lambda: asyncio.all_tasks() - fixture <= before)
+    except TimeoutError:
+        left = "\n".join(map(str, asyncio.all_tasks() - fixture - before))
+        raise AssertionError(f"tasks were left behind:\n{left}") from None
 
 
 Speaking = Callable[..., AbstractAsyncContextManager[Any]]
