@@ -56,9 +56,11 @@ class Nudge:
 
 @dataclass(frozen=True, slots=True)
 class OfferHuman:
-    """The caller has been passed round too often: do not switch again, offer a person instead."""
+    """The caller has been passed round too often: do not switch again, offer a person instead. ``deaf``: or
+    no recogniser hears them, and they can answer with keys alone."""
 
     reason: str
+    deaf: bool = False
 
 
 Request = Greet | TakeOver | Answer | Nudge | OfferHuman

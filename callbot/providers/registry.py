@@ -39,6 +39,7 @@ LLM: Final[Mapping[str, str]] = {
     "openai-responses": "callbot.providers.llm.openai_responses:language_model",
 }
 SPEECH_TO_SPEECH: Final[Mapping[str, str]] = {
+    "fake": "callbot.providers.speech_to_speech.fake:speech_to_speech",
     "openai-realtime": "callbot.providers.speech_to_speech.openai:speech_to_speech",
 }
 TTS: Final[Mapping[str, str]] = {

@@ -11,8 +11,9 @@ from callbot.providers import mulaw
 from tests.doubles.openai_chat_wire import Answer
 from tests.doubles.plan import Fault
 from tests.reliability import judging
-from tests.reliability.judging import soon
+from tests.reliability.judging import misheard, soon
 from tests.reliability.stage import (
+    ANSWER,
     APOLOGY_MS,
     BILL,
     FILLER_MS,
@@ -138,7 +139,9 @@ async def refused_by_all(engines: Engines, folder: Path) -> Told:
     async with stage(engines, folder, stt="deepgram,openai") as it:
         it.deepgram.plan.always("listen", Fault(status=401, code="INVALID_AUTH"))
         it.openai.speech.plan.always("realtime", Fault(status=401, code="invalid_api_key"))
-        return await it.ring(*steps("support_bill 1", "barge_in 1", "support_bill 1"))
+        wait = {"wait": "bot_stopped"}
+        spoken = [wait, {"play": "support_bill 1"}, wait, {"play": "barge_in 1"}, wait]
+        return await it.ring(*spoken, {"press": "1"}, wait, "hang_up")
 
 
 @pytest.mark.call(by=refused)
@@ -162,25 +165,25 @@ async def test_faults_03_a_recogniser_that_refuses_at_the_start_is_replaced_befo
 
 
 @pytest.mark.call(by=refused_by_all)
-async def test_faults_03_a_caller_whom_all_recognisers_refuse_to_hear_is_told_so_and_then_apologised_to(
+async def test_faults_03_a_caller_whom_all_recognisers_refuse_to_hear_answers_with_keys(
     told: Told, report: Any
 ) -> None:
     heard = told.heard().lower()
-    assert heard.count("hear you well") == 2
-    assert "call again" in heard
-    assert told.record["disposition"] == "failed"
-    assert told.caller == []
-    assert told.noticed == ["stt_deaf"] * 3
-    assert {event.kind for event in told.log} == {"ProviderFailed", "HearingFailed", "Noticed"}
+    assert heard.count("hear you well") == 1
+    assert "keys" in heard
+    assert misheard(told.record["turns"][-1]["heard"], ANSWER) <= 0.1  # the model, to the key
+    assert told.caller == ["1"]
+    assert told.noticed == ["stt_deaf"] * 2
+    assert {event.kind for event in told.log} == {"ProviderFailed", "HearingFailed", "Noticed", "Pressed"}
     assert max(told.responses_ms) < FILLER_MS + 2 * SLACK_MS
     report(
         "3 (all)",
         "every recogniser refuses at the start",
         told,
         injected="401 to every handshake of both",
-        heard="\"I'm sorry, I can't hear you well. Could you say that again?\", twice; then an apology, and "
-        "the call ends",
-        recorded="`failures`: stt auth; `noticed`: stt_deaf; disposition failed",
+        heard="\"I'm sorry, I can't hear you well. Could you say that again?\"; then to answer with keys, "
+        "and the offer of a callback, which a key accepts",
+        recorded="`failures`: stt auth; `noticed`: stt_deaf; the key is a turn",
     )
 
 
