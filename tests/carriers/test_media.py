@@ -33,8 +33,8 @@ from callbot.store.recorder import Recorder
 from tests.staff import ScriptedBrain, equipment
 
 pytestmark = pytest.mark.server_loop
-"""In Python 3.12 before 3.12.9, and 3.13 before 3.13.2, asyncio's own does not tell that a peer stopped reading
-(CVE-2024-12254)."""
+"""asyncio's own loop does not tell that a peer stopped reading, in Python 3.12 before 3.12.9 and 3.13 before
+3.13.2 (CVE-2024-12254)."""
 
 TOKEN = "secret-of-the-account"
 PUBLIC = "https://bot.example.com"
