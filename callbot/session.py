@@ -129,7 +129,7 @@ class Equipment:
     detection: Detection
     ears: Callable[[Report], SpeechToText]
     brain: Callable[[str, Report], Brain]
-    voices: Callable[[Report], "Voices"]
+    voices: Callable[[Report], Voices]
     phrases: Mapping[str, Mapping[Phrase, str]]
     """By language: what the call itself says."""
     first_agent: str
@@ -349,13 +349,15 @@ class Session:
             self._take_all()
 
     def _take_all(self, *, at_least: float = 0.0) -> None:
-        """Everything in the inbox, and what is posted meanwhile. A bug ends this call, by ``run``."""
+        """Everything in the inbox, and what is posted meanwhile."""
         self._taking = True
         try:
             while self._inbox:
                 self._take(self._inbox.popleft(), max(self.now, at_least))
-        except Exception as error:
-            if not self._over.done():
+        except Exception as error:  # a bug, in whoever's callback: by ``run`` it ends this call alone
+            if self._over.done():
+                log.exception("a call broke when it was over")
+            else:
                 self._over.set_exception(error)
             return
         if self.conversation.ended:

@@ -28,11 +28,6 @@ ITEM_EVENTS = ("delta", "completed", "failed")
 
 
 @pytest.fixture
-def plan() -> Plan:
-    return Plan()
-
-
-@pytest.fixture
 async def double(plan: Plan) -> AsyncIterator[OpenAiSpeechDouble]:
     async with OpenAiSpeechDouble(plan, hear=hear) as double:
         yield double

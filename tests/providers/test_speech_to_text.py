@@ -71,7 +71,7 @@ async def ears(request: pytest.FixtureRequest, models: Models) -> AsyncIterator[
         yield lambda: heard.for_call(languages)
         return
     async with doubled(models, hear=heard_by_a_vendor) as own:
-        heard = speech_to_speech(name, own)() if "realtime" in name else hearing(name, own)
+        heard = speech_to_speech(name, own)() if name.startswith("openai-realtime") else hearing(name, own)
         yield lambda: heard.for_call(languages)
 
 

@@ -58,6 +58,8 @@ SILENCE_MS: Final = 6_000
 """What a caller may have to wait for a word, an apology, anything at all."""
 SLACK_MS: Final = 300
 """What a busy machine and the way to the ear add."""
+KEPT_COMPANY_MS: Final = 2_500
+"""The longest silence with somebody else to go on with."""
 
 Think = Callable[[dict[str, Any]], Answer]
 
@@ -363,3 +365,7 @@ def steps(*utterances: str) -> Sequence[Mapping[str, Any] | str]:
     for utterance in utterances:
         found += [{"play": utterance}, {"wait": "bot_stopped"}]
     return [*found, "hang_up"]
+
+
+TWO_QUESTIONS: Final = steps("support_bill 1", "barge_in 1")
+"""``BILL``, then ``HOURS``."""
