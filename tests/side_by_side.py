@@ -27,6 +27,8 @@ def run(first: Sequence[str], beside: Sequence[str], *, folder: Path) -> int:
     """Both commands; the first one's output is told when it has ended, the other's as it comes. Each leaves
     its coverage in ``folder``. An exit code that is not 0, if one of them had one."""
     folder.mkdir(exist_ok=True)
+    for left in folder.glob("coverage.*"):  # of a run before
+        left.unlink()
     told = folder / "first.txt"
     with told.open("wb") as output, _started(first, folder / "coverage.first", stdout=output) as process:
         try:
