@@ -1,6 +1,7 @@
 """The driver on virtual time: frames in, messages out, and nothing left behind."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
@@ -32,7 +33,7 @@ from callbot.errors import ProviderError
 from callbot.media_stream.messages import Dtmf, Mark, Media
 from callbot.media_stream.vad import SpeechPaused, SpeechStopped
 from callbot.providers.accounting import Port, Report, Unit, Used
-from callbot.providers.ports import Speech
+from callbot.providers.ports import Speech, WordTime
 from callbot.providers.stt.fake import FakeEars
 from callbot.providers.tts.fake import FakeVoice
 from callbot.session import Session, Voices
@@ -66,8 +67,6 @@ class Carrier:
         now = asyncio.get_running_loop().time()
         match data["event"]:
             case "media":
-                import base64
-
                 audio = base64.b64decode(data["media"]["payload"])
                 self._plays_until = max(self._plays_until, now) + len(audio) / 8000
             case "mark":
@@ -362,6 +361,27 @@ async def test_a_slow_brain_is_bridged_by_a_phrase_in_the_agents_voice() -> None
     last = session.conversation.transcript.turns[2]
     assert last.text.startswith("One moment. Sorry, it takes longer. We open at eight")
     assert last.heard == last.text
+
+
+async def test_what_a_model_has_spoken_itself_is_sent_as_it_is() -> None:
+    spoken = bytes([0x80]) * 12_000
+    words = (WordTime("Hello", 0.0, 0.5), WordTime("there.", 0.5, 1.2))
+
+    def speaks(request: Request) -> Sequence[Action]:
+        return [
+            Say("Hello there.", speech=Speech("Hello there.", spoken, words)),
+            Say("", speech=Speech("", spoken)),
+        ]
+
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(6)
+
+    carrier = Carrier()
+    session = await run(carrier, script=script, brain=ScriptedBrain(speaks))
+    sent = [message["media"] for message in carrier.sent if message["event"] == "media"]
+    audio = b"".join(base64.b64decode(media["payload"]) for media in sent)  # type: ignore[index]
+    assert audio == spoken * 2
+    assert session.conversation.transcript.turns[0].heard == "Hello there."
 
 
 async def test_a_reply_is_thought_and_rendered_before_it_is_certain_that_the_caller_is_silent() -> None:

@@ -83,12 +83,15 @@ from callbot.providers.ports import Transcribed
 from callbot.routing.handoff import NOT_THERE, ContextPacket, Passing, Switches
 from callbot.routing.intake import Choice
 
+_YES_OR_NO: Final = "[12]"
+"""By key."""
 LOOK_AGAIN: Final = 0.02
 """Seconds, one frame."""
 MOST_FAILURES: Final = 2
 """So many broken replies in a row end the call with an apology."""
-MOST_UNHEARD: Final = 2
-"""So often in a row the caller is asked to say it again, because no recogniser hears them."""
+MOST_UNHEARD: Final = 1
+"""So often in a row the caller is asked to say it again, because no recogniser hears them. Then they are
+asked to answer with keys."""
 
 
 Intake = Callable[[str], Choice | None]
@@ -294,7 +297,7 @@ class Conversation:
         if caller.final and not event.final:
             return []  # a partial that was overtaken by its final
         caller.text = self._without_echo(event.text.strip(), caller)
-        caller.heard_at = now
+        caller.heard_at, caller.turn_over = now, event.turn_over
         caller.final = event.final and not caller.speaking
         if event.final and caller.pausing is not None:
             caller.early = event
@@ -367,7 +370,7 @@ class Conversation:
         caller.stopped = now
         caller.digits += digit
         caller.keyed_at = now
-        complete = self._expect.complete
+        complete = _YES_OR_NO if self._expect.what is Expecting.YES_NO else self._expect.complete
         if digit == "#" or (complete is not None and re.fullmatch(complete, caller.digits)):
             effects += self._end_caller_turn(now)
         return effects
@@ -473,7 +476,7 @@ class Conversation:
             answers=answers,
             last_news=now,
             ending=ending,
-            waiting_since=now if answers is None else answers,
+            waiting_since=now if answers is None or _by_keys(request) else answers,
         )
         effects.append(StartReply(self._turn, self.agent, request))
         return effects + self._patience.acknowledge(self._reply, expected, self.language, now)
@@ -716,9 +719,11 @@ class Conversation:
         self._wordless = None
         self._unheard_turns += 1
         deaf = self._note(Mishearing.DEAF, now, self._turn)
-        if self._unheard_turns > MOST_UNHEARD:
-            return [deaf, *self._ask(Phrase.APOLOGY, now, ending=EndCall(Disposition.FAILED))]
-        return [deaf, *self._ask(Phrase.NOT_HEARD, now)]
+        if self._unheard_turns <= MOST_UNHEARD:
+            return [deaf, *self._ask(Phrase.NOT_HEARD, now)]
+        if self._unheard_turns == MOST_UNHEARD + 1:
+            return [deaf, *self._ask(OfferHuman("you could not be heard", deaf=True), now)]
+        return [deaf, *self._ask(Phrase.APOLOGY, now, ending=EndCall(Disposition.FAILED))]
 
     def _reply_overdue_at(self) -> float | None:
         reply = self._reply
@@ -811,3 +816,8 @@ class Conversation:
         turn = Turn(self._turn, who, text, start, end)
         self.transcript.turns.append(turn)
         return turn
+
+
+def _by_keys(request: Request | Phrase) -> bool:
+    """Whoever answers by keys waits from when no more can follow: until then they know that we wait."""
+    return isinstance(request, Answer) and bool(request.digits)

@@ -53,6 +53,8 @@ class CallerTurn:
     heard_at: float = 0.0
     """When the recogniser last told of it."""
     final: bool = False
+    turn_over: float | None = None
+    """How sure the recogniser is that the turn is over."""
     hummed: bool | None = None
     """Every look at the sound said that the mouth is closed; None before the first."""
     echo: bool = False
@@ -82,7 +84,7 @@ class CallerTurn:
 
     def speaks_on(self) -> None:
         """It was not the end."""
-        self.stopped = self.pausing = self.early = None
+        self.stopped = self.pausing = self.early = self.turn_over = None
         self.final = False
 
     def look_again(self, rules: TurnRules, now: float) -> bool:
@@ -118,7 +120,7 @@ class CallerTurn:
             wait = rules.forced_final_after if self.text else rules.wait(Said.NOTHING, expect.what)
             return self.stopped + wait
         said = completeness.said(self.text, expect.what, expect.complete, language)
-        return self.stopped + rules.wait(said, expect.what)
+        return self.stopped + rules.wait(said, expect.what, self.turn_over)
 
 
 @dataclass(slots=True)

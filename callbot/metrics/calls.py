@@ -116,8 +116,10 @@ class CallMeter:
                 self._cleared(call, now)
             case StartHearing(utterance):
                 call.utterance = utterance
-            case FlushHearing() | StopHearing() | Noted():
+            case FlushHearing() | StopHearing():
                 pass
+            case Noted(what):
+                metrics.noticed.labels(what).inc()
             case TurnEnded(turn):
                 self._turn(call, turn)
             case HandedOff():

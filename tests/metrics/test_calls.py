@@ -108,6 +108,15 @@ def test_our_own_part_runs_from_the_decision_to_the_first_audio(metrics: Metrics
     assert page.times("callbot_reply_overhead_seconds") == (0, 0.0)  # a brain was asked
 
 
+def test_what_was_put_right_is_counted_by_what_it_was(metrics: Metrics, call: Measured):
+    call.greeted()
+    call.starts()
+    call.wait(2.0)
+    call.tell(SpeechStopped(call.now))
+    call.wait(3.1)
+    assert Page.of(metrics)("callbot_noticed_total", what="stt_deaf") == 1
+
+
 def test_only_the_first_audio_of_a_reply_is_its_beginning(metrics: Metrics, call: Measured):
     call.replies("Hello.", "How can I help?")
     assert Page.of(metrics).times("callbot_reply_seconds")[0] == 1
