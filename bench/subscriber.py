@@ -287,7 +287,7 @@ class Subscriber:
         until = min(self._turn_timer, self._barge_at, self._missed_at, self._playback.next_mark)
         wake = self.frames_sent + len(self._track) - self._at
         if until < self._due(wake):
-            wake = math.ceil((until - self.began) / FRAME_SECONDS - _ROUNDING)
+            wake = math.ceil(max(0.0, until - self.began) / FRAME_SECONDS - _ROUNDING)
         if self._speech_end >= 0:
             wake = min(wake, self._speech_end)
         self._wake = wake

@@ -113,7 +113,7 @@ def _speech(audio: bytes, detector: SpeechDetector) -> NDArray[np.bool_]:
     state = np.zeros((2, 1, 128), np.float32)
     found: list[bool] = []
     for at in range(0, samples.size - _CONTEXT, _CHUNK):
-        probability, state = detector.run(samples[None, at : at + _CONTEXT + _CHUNK], state)
+        probability, state = detector.listen(detector.look(samples[None, at : at + _CONTEXT + _CHUNK]), state)
         found.append(bool(probability[0] >= 0.4))
     return np.array(found, np.bool_)
 

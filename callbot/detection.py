@@ -29,16 +29,22 @@ MOST_AT_ONCE: Final = 256
 """Chunks, some 4 ms of work: the sockets are read in between."""
 
 Tell = Callable[[Activity], None]
+Attend = Callable[[bool], None]
+"""Told when it changes whether the next audio matters at once."""
 
 
 class CallDetection:
     """One call's speech. ``tell`` hears of it soon after ``feed``."""
 
-    __slots__ = ("_activity", "_detection", "_waiting", "row", "tell")
+    __slots__ = ("_activity", "_attend", "_closely", "_detection", "_waiting", "row", "tell")
 
-    def __init__(self, detection: Detection, row: int, tell: Tell, rules: SmootherRules | None) -> None:
+    def __init__(
+        self, detection: Detection, row: int, tell: Tell, attend: Attend, rules: SmootherRules | None
+    ) -> None:
         self.row = row
         self.tell: Tell | None = tell
+        self._attend = attend
+        self._closely = True
         self._activity = VoiceActivity(rules)
         self._detection = detection
         self._waiting = 0
@@ -62,6 +68,7 @@ class CallDetection:
         for chunk in activity.feed(audio, starts_at):
             self._waiting += 1
             self._detection.add(self, chunk)
+        self._look(activity)
         return activity.lacking
 
     def decide(self, probability: float, chunk: Chunk) -> None:
@@ -70,6 +77,13 @@ class CallDetection:
         for activity in self._activity.decide(probability, chunk):
             if self.tell is not None:
                 self.tell(activity)
+        self._look(self._activity)
+
+    def _look(self, activity: VoiceActivity) -> None:
+        """Something begins or ends: hear closely. Nothing does: there is time."""
+        if activity.steady is self._closely and self.tell is not None:
+            self._closely = not self._closely
+            self._attend(self._closely)
 
     def leave(self) -> None:
         """The call is over: nothing more is told."""
@@ -96,8 +110,8 @@ class Detection:
         """Chunks not yet given to the model."""
         return len(self._waiting)
 
-    def join(self, tell: Tell) -> CallDetection:
-        """For a new call; ``leave`` it when it is over."""
+    def join(self, tell: Tell, attend: Attend = lambda closely: None) -> CallDetection:
+        """For a new call; ``leave`` it when it is over. It is heard closely at first."""
         if self._free:
             row = self._free.pop()
         else:
@@ -105,7 +119,7 @@ class Detection:
             if self._rows > self._states.shape[1]:
                 self._states = np.concatenate((self._states, np.zeros_like(self._states)), axis=1)
         self._states[:, row] = 0.0
-        return CallDetection(self, row, tell, self._rules)
+        return CallDetection(self, row, tell, attend, self._rules)
 
     def left(self, call: CallDetection) -> None:
         """Its row may be another's; called by ``CallDetection``."""
@@ -126,7 +140,8 @@ class Detection:
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         self._due, self._ran_at = False, loop.time()
-        batch = self._take()
+        waiting = self._waiting
+        batch = [waiting.popleft() for _ in range(min(len(waiting), MOST_AT_ONCE))]
         if not batch:
             return  # who waited has left
         probabilities = self._detect([chunk for _, chunk in batch], [call.row for call, _ in batch])
@@ -136,19 +151,25 @@ class Detection:
             self._due = True
             loop.call_soon(self._run, loop)
 
-    def _take(self) -> list[tuple[CallDetection, Chunk]]:
-        """The next chunks, one of each call: those of one call are run in their order."""
-        batch: list[tuple[CallDetection, Chunk]] = []
-        later: list[tuple[CallDetection, Chunk]] = []
-        taken: set[int] = set()
-        for _ in range(min(len(self._waiting), MOST_AT_ONCE)):
-            one = self._waiting.popleft()
-            (later if one[0].row in taken else batch).append(one)
-            taken.add(one[0].row)
-        self._waiting.extendleft(reversed(later))
-        return batch
-
     def _detect(self, chunks: Sequence[Chunk], rows: Sequence[int]) -> NDArray[np.float32]:
-        index = list(rows)
-        probabilities, self._states[:, index] = self._detector.run(samples_of(chunks), self._states[:, index])
+        looks = self._detector.look(samples_of(chunks))
+        probabilities = np.empty(len(chunks), np.float32)
+        for places in _in_order(rows):
+            index = [rows[place] for place in places]
+            probabilities[places], self._states[:, index] = self._detector.listen(
+                looks[places], self._states[:, index]
+            )
         return probabilities
+
+
+def _in_order(rows: Sequence[int]) -> list[list[int]]:
+    """The places of every row's first chunk, then those of every second, and so on."""
+    rounds: list[list[int]] = []
+    taken: dict[int, int] = {}
+    for place, row in enumerate(rows):
+        nth = taken.get(row, 0)
+        taken[row] = nth + 1
+        if nth == len(rounds):
+            rounds.append([])
+        rounds[nth].append(place)
+    return rounds

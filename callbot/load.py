@@ -30,8 +30,8 @@ class Limits:
                     and a stall of it all of them at once: it counts when it was so for most of
                     ``late_for`` seconds.
     ``busy``        the share of its time for which the event loop works. It fills no worker: above it, what
-                    the callers say is read two frames at a time, which costs each word some 10 ms and saves a
-                    tenth of the work (a third of it with ten calls; ``docs/performance.md``).
+                    the callers say is read three frames at a time while nothing begins or ends in it, which
+                    saves a tenth of the work (``docs/performance.md``).
     ``queue``       jobs that wait for each of the models' threads. A job takes some ten milliseconds to a
                     hundred, so with four in front of it a transcript comes up to half a second late.
     ``calls``       live calls; CALLBOT_MAX_CALLS.
@@ -93,7 +93,7 @@ class Load:
 
     @property
     def busy(self) -> bool:
-        """There is so much to do that frames had better be read two at a time."""
+        """There is so much to do that frames had better be read a few at a time."""
         return self._busy.beyond
 
     def tick(self, now: float, *, lag: float, queue: float = 0.0, busy: float = 0.0) -> None:

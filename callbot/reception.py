@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from callbot.media_stream.pace import Tally
 from callbot.providers.accounting import Failed
 from callbot.providers.prices import Prices
 from callbot.session import Equipment, Line, Observer, Session
+from callbot.store.disk import Disk
 from callbot.store.recorder import Recorder
 from callbot.store.recording import StereoRecording
 from callbot.store.records import CallBegan, CallEnded, HandoffMade, Happened, TurnTaken
@@ -61,7 +61,7 @@ class Reception:
         self._papers: dict[Session, _Papers] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._earlier: dict[str, tuple[int, int]] = {}
-        self._disk = ThreadPoolExecutor(1, thread_name_prefix="recording")
+        self._disk = Disk()
 
     async def aclose(self) -> None:
         """After the last call: wait for the end of those that are ending, and let go of the disk."""

@@ -60,7 +60,7 @@ from callbot.detection import Detection
 from callbot.errors import ProviderError
 from callbot.media_stream import messages
 from callbot.media_stream.messages import Dtmf, Mark, Media
-from callbot.media_stream.pace import Pace, Verdict
+from callbot.media_stream.pace import TAKE, Pace, Verdict
 from callbot.media_stream.playback import clips
 from callbot.providers.accounting import Failed, Report, Used
 from callbot.providers.ports import Speech, SpeechToText, TextToSpeech, Transcribed
@@ -88,6 +88,10 @@ class Line(Protocol):
 
     def send(self, message: bytes) -> None:
         """Send one text message, in order; never waits."""
+
+    def attend(self, closely: bool) -> None:
+        """Whether the caller's next frame matters at once, because something begins or ends in what they
+        say. Where it does not, it may come together with those after it."""
 
     def hang_up(self) -> None:
         """Close the stream once everything queued is sent."""
@@ -213,14 +217,14 @@ class Session:
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-        self._speech = equipment.detection.join(self._post)
-        self._gathered = bytearray()
+        self._speech = equipment.detection.join(self._post, line.attend)
+        self._gathered = b""
         """The caller's audio that is not passed on yet, less than one chunk of the detector's."""
         self._gathered_from_ms = 0
         self._gathered_to = 0  # in samples
         self._lacking = 0
         self._preroll = bytearray()
-        self._piece = bytearray()
+        self._piece = b""
         self._hearing = False
         self._listening = asyncio.Event()
         """There is a new utterance to hear, should the recognisers have failed in the one before."""
@@ -243,14 +247,16 @@ class Session:
 
     # --- the receive path: never waits -----------------------------------------------------------
 
-    def received(self, message: Media | Dtmf | Mark) -> None:
-        """A message of the stream, in the order of the wire."""
+    def received(self, message: Media | Dtmf | Mark, *, more: bool = False) -> None:
+        """A message of the stream, in the order of the wire; ``more`` follow at once, and are waited for."""
         if isinstance(message, Media):
             self._frame(message)
         elif isinstance(message, Mark):
             self._post(Marked(message.name))
         else:
             self._post(Pressed(message.digit))
+        if not more and len(self._gathered) >= self._lacking:
+            self._pass_on()
 
     def hung_up(self, by: EndedBy) -> None:
         """The line is gone."""
@@ -260,26 +266,22 @@ class Session:
         audio, at_ms = frame.payload, frame.timestamp_ms
         now = self._loop.time() - self._started
         verdict = self.pace.judge(frame.chunk, len(audio) / 8000, now, at_ms / 1000)
-        if verdict is not Verdict.TAKE:
+        if verdict is not TAKE:
             if verdict is Verdict.HANG_UP:
                 self.hung_up(EndedBy.SYSTEM)
             return
         if not 0 <= at_ms <= now * 1000 + FRAME_MS:  # the carrier's clock is never far ahead of ours
             at_ms = max(0, min(at_ms, round(now * 1000)))
-        gathered = self._gathered
         if at_ms * SAMPLES_PER_MS != self._gathered_to:  # there is a gap before it, or it is the first
             self._pass_on()
             self._gathered_from_ms = at_ms
-        gathered += audio
+        self._gathered += audio
         self._gathered_to = at_ms * SAMPLES_PER_MS + len(audio)
-        self._lacking -= len(audio)
-        if self._lacking <= 0:
-            self._pass_on()
 
     def _pass_on(self) -> None:
         """Everyone gets what has been gathered; next time is when the detector's next chunk is whole."""
-        audio, at_ms = bytes(self._gathered), self._gathered_from_ms
-        self._gathered.clear()
+        audio, at_ms = self._gathered, self._gathered_from_ms
+        self._gathered = b""
         self._gathered_from_ms = self._gathered_to // SAMPLES_PER_MS
         if self._recording is not None:
             self._recording.caller(at_ms, audio)
@@ -289,13 +291,13 @@ class Session:
                 self._hear()
         else:
             self._preroll += audio
-            if len(self._preroll) > PREROLL:
+            if len(self._preroll) > 2 * PREROLL:  # so it is moved but now and then
                 del self._preroll[:-PREROLL]
         self._lacking = self._speech.feed(audio, at_ms / 1000)
 
     def _hear(self) -> None:
-        self._ears.send(bytes(self._piece))
-        self._piece.clear()
+        self._ears.send(self._piece)
+        self._piece = b""
 
     # --- the tasks -------------------------------------------------------------------------------
 
@@ -426,7 +428,7 @@ class Session:
                 self._hearing = True
                 self._listening.set()
                 self._ears.start(utterance)
-                self._piece += self._preroll
+                self._piece += self._preroll[-PREROLL:]
                 self._preroll.clear()
                 self._hear()
             case FlushHearing():
@@ -434,7 +436,7 @@ class Session:
                 self._ears.flush()
             case StopHearing():
                 self._hearing = False
-                self._piece.clear()
+                self._piece = b""
             case StartReply():
                 self._sure = asyncio.Event()
                 if not effect.ahead:

@@ -37,11 +37,13 @@ PHRASES = {
 class LevelDetector:
     """Anything louder than a whisper is speech."""
 
-    def run(
-        self, chunks: NDArray[np.float32], states: NDArray[np.float32]
+    def look(self, chunks: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.abs(chunks).max(axis=1, keepdims=True)
+
+    def listen(
+        self, looks: NDArray[np.float32], states: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        loud = np.abs(chunks).max(axis=1) > 0.02
-        return loud.astype(np.float32), states
+        return (looks[:, 0] > 0.02).astype(np.float32), states
 
 
 class ScriptedBrain:

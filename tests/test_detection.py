@@ -23,11 +23,14 @@ class CountingDetector(LevelDetector):
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def run(
-        self, chunks: NDArray[np.float32], states: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def look(self, chunks: NDArray[np.float32]) -> NDArray[np.float32]:
         self.batches.append(len(chunks))
-        return super().run(chunks, states + 1)
+        return super().look(chunks)
+
+    def listen(
+        self, looks: NDArray[np.float32], states: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return super().listen(looks, states + 1)
 
 
 async def settle() -> None:
@@ -107,3 +110,50 @@ async def test_silence_costs_the_detector_nothing() -> None:
         call.feed(SILENCE * 160, n * 0.02)
     await settle()
     assert sum(detector.batches) < 20
+
+
+async def test_several_chunks_of_a_call_are_one_run_in_which_each_knows_of_those_before() -> None:
+    rng = np.random.default_rng(0)
+    speech = [rng.integers(0, 256, 256, np.uint8).tobytes() for _ in range(40)]
+
+    async def told(together: int) -> list[Activity]:
+        heard: list[Activity] = []
+        detection = Detection(SileroDetector.load())
+        calls = [detection.join(heard.append), detection.join(lambda activity: None)]
+        for n in range(0, len(speech), together):
+            for m in range(n, n + together):
+                for call in calls:
+                    call.feed(speech[m], m * 0.032)
+            await settle()
+        return heard
+
+    assert await told(1) == await told(8)
+
+
+async def test_many_chunks_of_a_call_are_looked_at_at_once() -> None:
+    detector = CountingDetector()
+    detection = Detection(detector)
+    call = detection.join(lambda activity: None)
+    call.feed(VOICE * 16, 0.0)
+    await settle()
+    assert detector.batches == [10]
+
+
+async def test_whoever_asks_is_told_when_what_comes_next_matters_and_when_not() -> None:
+    detection, closely = Detection(LevelDetector()), list[bool]()
+    call = detection.join(lambda activity: None, closely.append)
+    told: list[int] = []
+    for n in range(150):
+        call.feed(VOICE if 50 <= n < 100 else QUIET, n * 0.02)
+        await asyncio.sleep(0.02)
+        told += [n] * (len(closely) - len(told))
+    assert closely == [False, True, False, True, False]  # silence, a beginning, speech, an end, silence
+    quiet, begins, speaks, ends, over = told
+    assert quiet < 10
+    assert 50 <= begins <= 52
+    assert 62 <= speaks <= 67
+    assert 100 <= ends <= 103
+    assert 104 <= over <= 115
+    call.leave()
+    call.feed(VOICE * 2, 3.0)
+    assert len(closely) == 5

@@ -57,6 +57,9 @@ class QuickLine:
         if data["event"] == "mark":
             asyncio.get_running_loop().call_soon(self._heard, Mark(STREAM, data["mark"]["name"], 0))
 
+    def attend(self, closely: bool) -> None:
+        pass
+
     def hang_up(self) -> None:
         self.hung_up = True
 

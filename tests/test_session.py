@@ -57,6 +57,7 @@ class Carrier:
         self.sent: list[dict[str, object]] = []
         self.closed = False
         self.session: Session | None = None
+        self.closely: list[bool] = []
         self._plays_until = 0.0
         self._marks: list[tuple[float, str]] = []
         self._chunk = 0
@@ -74,6 +75,9 @@ class Carrier:
             case "clear":
                 self._plays_until = now
                 self._marks = [(now, name) for _, name in self._marks]
+
+    def attend(self, closely: bool) -> None:
+        self.closely.append(closely)
 
     def hang_up(self) -> None:
         self.closed = True
@@ -474,3 +478,58 @@ async def test_what_a_reply_used_that_nobody_heard_is_told_to_be_wasted() -> Non
     sentence = "We open at eight in the morning and close at eight in the evening, every day but Sunday."
     assert spoken["wasted"] == len(sentence), "said in the pause, and thrown away"
     assert spoken["amount"] > spoken["wasted"]
+
+
+class Kept:
+    """A recording that remembers in which pieces it was given the caller."""
+
+    def __init__(self) -> None:
+        self.pieces: list[tuple[int, int]] = []
+
+    def caller(self, at_ms: int, audio: bytes) -> None:
+        self.pieces.append((at_ms, len(audio)))
+
+    def agent(self, at_ms: int, audio: bytes) -> None:
+        pass
+
+    def cut_agent(self, at_ms: int) -> None:
+        pass
+
+
+async def test_frames_that_were_read_together_are_passed_on_together_whatever_comes_with_them() -> None:
+    kept = Kept()
+    brains = {"support": ScriptedBrain(support)}
+    call = Call("CA1", "+15550142", "+15550100")
+    session = Session(call, Carrier(), equipment(brains, lambda: FakeEars([]), FakeVoice()), recording=kept)
+
+    def frames(*numbers: int, more: bool = True) -> None:
+        for n in numbers:
+            session.received(Media(STREAM, 0, n, (n - 1) * 20, SILENCE), more=more)
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        tasks.create_task(session.run())
+        await asyncio.sleep(0.2)
+        frames(1, 2, 3)
+        assert kept.pieces == []
+        session.received(Mark(STREAM, "unknown", 0))
+        assert kept.pieces == [(0, 480)]
+        frames(4, 5)
+        frames(5, more=False)  # a repeated one
+        assert kept.pieces == [(0, 480), (60, 320)]
+        frames(6, more=False)
+        assert kept.pieces[2:] == []  # the detector's next chunk is not whole
+        frames(7, more=False)
+        assert kept.pieces[2:] == [(100, 320)]
+        session.hung_up(EndedBy.CALLER)
+
+
+async def test_the_line_is_told_when_the_callers_next_frame_matters_at_once() -> None:
+    carrier = Carrier()
+
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(4)
+        await carrier.speech(1.0)
+        await carrier.silence(1)
+
+    await run(carrier, "Hello.", script=script)
+    assert carrier.closely == [False, True, False, True, False]

@@ -64,5 +64,5 @@ class Ahead:
     def _may_be_all(self, caller: CallerTurn, expect: Expect, language: str) -> bool:
         if caller.digits or not caller.hearing:
             return False
-        said = completeness.said(caller.text, expect.what, expect.complete, language)
+        said = caller.said(expect, language)
         return said in (_LIKELY if caller.final else _SURE)

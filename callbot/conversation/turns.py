@@ -66,6 +66,8 @@ class CallerTurn:
     """The recognisers failed, and nobody hears it."""
     looked_at: float = 0.0
     """When we last looked whether the turn was over, and could not hear it."""
+    judged: tuple[str, Expect, str, Said] | None = None
+    """What the words looked like when they were last looked at, and after which question."""
 
     @property
     def speaking(self) -> bool:
@@ -119,8 +121,14 @@ class CallerTurn:
         if not self.final:
             wait = rules.forced_final_after if self.text else rules.wait(Said.NOTHING, expect.what)
             return self.stopped + wait
-        said = completeness.said(self.text, expect.what, expect.complete, language)
-        return self.stopped + rules.wait(said, expect.what, self.turn_over)
+        return self.stopped + rules.wait(self.said(expect, language), expect.what, self.turn_over)
+
+    def said(self, expect: Expect, language: str) -> Said:
+        """What the words so far look like. It is asked after every event until the turn is over."""
+        if self.judged is None or self.judged[:3] != (self.text, expect, language):
+            said = completeness.said(self.text, expect.what, expect.complete, language)
+            self.judged = (self.text, expect, language, said)
+        return self.judged[3]
 
 
 @dataclass(slots=True)

@@ -31,6 +31,11 @@ class Gate:
         self._noise = float(FAINTEST)
         self._held = HOLD  # open at first: the noise is not known yet
 
+    @property
+    def is_open(self) -> bool:
+        """There was sound a moment ago."""
+        return self._held > 0
+
     def opens(self, level: float, *, speaking: bool) -> bool:
         """Whether the detector should hear a chunk of this ``loudness``. It stays open while it finds
         somebody ``speaking``."""

@@ -27,6 +27,10 @@ class Verdict(Enum):
     HANG_UP = auto()
 
 
+TAKE: Final = Verdict.TAKE
+"""What nearly every frame gets; an enumeration's own look-up takes ten times as long."""
+
+
 class Pace:
     """Counts one stream's audio against the clock."""
 
@@ -88,7 +92,7 @@ class Pace:
             self.flooded += 1
             return Verdict.FLOOD
         self._audio = audio if audio > now - MOST_AHEAD else now - MOST_AHEAD
-        return Verdict.TAKE
+        return TAKE
 
     def _is_flood(self, now: float) -> bool:
         """Whether audio came much faster than time passed in the window that ends ``now``."""

@@ -20,6 +20,7 @@ from callbot.media_stream.hum import is_hum, is_open
 CHUNK: Final = 256
 CONTEXT: Final = 32
 CHUNK_SECONDS: Final = CHUNK / RATE
+WHOLE: Final = CONTEXT + CHUNK
 REPLAYED: Final = 6
 """Chunks (about 200 ms) before a sound that the detector hears after all."""
 _RECENT: Final = 5
@@ -91,9 +92,12 @@ class SmootherRules:
 class Smoother:
     """Probabilities to activity: hysteresis, and a few chunks of patience in both directions."""
 
+    __slots__ = ("_chunks", "_last_speech", "_onset", "_opened", "_rules", "_run", "_told_by", "speaking")
+
     def __init__(self, rules: SmootherRules) -> None:
         self._rules = rules
-        self._speaking = False
+        self._told_by = max(rules.open_chunks)
+        self.speaking = False
         self._run = 0
         self._onset = 0.0
         self._last_speech = 0.0
@@ -101,13 +105,14 @@ class Smoother:
         self._opened = False
 
     @property
-    def speaking(self) -> bool:
-        return self._speaking
-
-    @property
     def stirring(self) -> bool:
         """The last chunk may have been the first of speech."""
-        return not self._speaking and self._run > 0
+        return not self.speaking and self._run > 0
+
+    @property
+    def steady(self) -> bool:
+        """Nothing begins and nothing ends, as far as is known: the next chunk will hardly be news."""
+        return self._run == 0 and (not self.speaking or self._chunks >= self._told_by)
 
     def decide(
         self,
@@ -120,7 +125,7 @@ class Smoother:
         """``ends_at`` is the media time at which the chunk ends. ``hum`` and ``opened`` (``is_hum`` and
         ``is_open``) judge the last 160 ms; they are asked only when it matters."""
         rules = self._rules
-        if not self._speaking:
+        if not self.speaking:
             if probability < rules.start_above:
                 self._run = 0
                 return []
@@ -129,7 +134,7 @@ class Smoother:
             self._run += 1
             if self._run < rules.start_chunks:
                 return []
-            self._speaking, self._chunks, self._last_speech = True, self._run, ends_at
+            self.speaking, self._chunks, self._last_speech = True, self._run, ends_at
             self._run, self._opened = 0, False
             return [SpeechStarted(self._onset), *self._held(ends_at, hum, opened)]
         self._chunks += 1
@@ -141,7 +146,7 @@ class Smoother:
         self._run += 1
         last_sound = max(self._onset, self._last_speech - _TAIL)
         if self._run >= rules.stop_chunks:
-            self._speaking, self._run = False, 0
+            self.speaking, self._run = False, 0
             return [SpeechStopped(last_sound)]
         return [SpeechPaused(last_sound)] if self._run == rules.pause_chunks else []
 
@@ -167,7 +172,7 @@ class Chunk(NamedTuple):
 def samples_of(chunks: Sequence[Chunk]) -> NDArray[np.float32]:
     """Float32 [len(chunks), CONTEXT + CHUNK] within -1..1."""
     return _LINEAR[np.frombuffer(b"".join([chunk.audio for chunk in chunks]), np.uint8)].reshape(
-        len(chunks), CONTEXT + CHUNK
+        len(chunks), WHOLE
     )
 
 
@@ -198,9 +203,15 @@ class VoiceActivity:
         return self._smoother.stirring
 
     @property
+    def steady(self) -> bool:
+        """Silence, or the midst of speech: what comes next need not be heard at once."""
+        smoother = self._smoother
+        return smoother.steady and (smoother.speaking or not self._gate.is_open)
+
+    @property
     def lacking(self) -> int:
         """Bytes until the next chunk is whole."""
-        return CONTEXT + CHUNK - len(self._buffer)
+        return WHOLE - len(self._buffer)
 
     def feed(self, audio: bytes, starts_at: float) -> Sequence[Chunk]:
         """Mu-law of any length that begins at ``starts_at`` on the media clock: the chunks that are due,
@@ -209,24 +220,24 @@ class VoiceActivity:
         if len(buffer) == CONTEXT:
             self.cut_to = starts_at
         buffer += audio
-        if len(buffer) < CONTEXT + CHUNK:
-            self._buffer = buffer
-            return ()
         due: list[Chunk] = []
-        while len(buffer) >= CONTEXT + CHUNK:
-            new, buffer = buffer[: CONTEXT + CHUNK], buffer[CHUNK:]
+        at, last = 0, len(buffer) - WHOLE
+        while at <= last:
             self.cut_to += CHUNK_SECONDS
-            self._pass(Chunk(new, self.cut_to), loudness(new), due)
-        self._buffer = buffer
+            self._pass(Chunk(buffer[at : at + WHOLE], self.cut_to), due)
+            at += CHUNK
+        self._buffer = buffer[at:] if at else buffer
         return due
 
-    def _pass(self, chunk: Chunk, level: float, due: list[Chunk]) -> None:
-        if self._gate.opens(level, speaking=self._smoother.speaking):
-            due += self._unheard
-            self._unheard.clear()
-            due.append(chunk)
-        else:
-            self._unheard.append(chunk)
+    def _pass(self, chunk: Chunk, due: list[Chunk]) -> None:
+        unheard = self._unheard
+        if not self._gate.opens(loudness(chunk.audio), speaking=self._smoother.speaking):
+            unheard.append(chunk)
+            return
+        if unheard:
+            due += unheard
+            unheard.clear()
+        due.append(chunk)
 
     def decide(self, probability: float, chunk: Chunk) -> list[Activity]:
         """What the detector's probability for the oldest chunk not yet decided means."""

@@ -228,8 +228,12 @@ class Embedder(Protocol):
 class SpeechDetector(Protocol):
     """Speech probability per 32 ms chunk for many calls at once; owns no call's state."""
 
-    def run(
-        self, chunks: NDArray[np.float32], states: NDArray[np.float32]
+    def look(self, chunks: NDArray[np.float32]) -> NDArray[np.float32]:
+        """All that can be said of each chunk by itself, [B, any]: ``chunks`` are float32 [B, 288] (32 samples
+        of context, then 256 new, at 8 kHz), in any order, several of one call among them."""
+
+    def listen(
+        self, looks: NDArray[np.float32], states: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """``chunks`` float32 [B, 288] (32 samples of context, then 256 new, at 8 kHz) and ``states``
-        float32 [2, B, 128] -> probabilities float32 [B] and the new states."""
+        """The next chunk of each call: what ``look`` said of it, and ``states`` float32 [2, B, 128] from the
+        chunk before -> probabilities float32 [B] and the new states."""

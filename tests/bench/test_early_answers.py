@@ -46,6 +46,9 @@ class LoopLine:
     def send(self, message: bytes) -> None:
         self._return(self.line.receive(message, self.loop.time()))
 
+    def attend(self, closely: bool) -> None:
+        pass
+
     def hang_up(self) -> None:
         pass
 

@@ -391,6 +391,18 @@ def test_a_bot_that_clears_its_reply_while_the_caller_is_silent_has_cut_it_short
     assert line.tally.examples[Fault.CUT_SHORT][0].what == "2.0 s of a reply cleared in silence"
 
 
+def test_a_reply_that_came_with_the_callers_last_sound_and_was_taken_back_leaves_them_listening():
+    line = Line()
+    line.greet()
+    line.until_speech()
+    line.wait(0.95)
+    line.bot_speaks(1.0)
+    line.bot(message("clear"))
+    line.until_end()
+    line.wait(3.0)
+    assert line.faults == {}
+
+
 def test_a_clear_of_nothing_is_no_fault():
     line = Line()
     line.through_first_utterance()

@@ -42,6 +42,7 @@ MEDIA = "wss://bot.example.com/twilio/media"
 CALL = Call("CA" + "1" * 32, "+15550142", "+15550100")
 STREAM = "MZ" + "0" * 32
 SILENCE = base64.b64encode(b"\xff" * 160).decode()
+VOICE = base64.b64encode(b"\x20\xa0\x10\x90" * 40).decode()
 
 
 def greeting(request: Request) -> list[Action]:
@@ -418,7 +419,7 @@ def _client_frame(text: str) -> bytes:
     return bytes([0x81, 0x80 | 126]) + len(data).to_bytes(2, "big") + bytes(4) + data
 
 
-# --- frames two at a time, when there is much to do ----------------------------------------------
+# --- frames a few at a time, when there is much to do --------------------------------------------
 
 
 async def received(bot: Bot, frames: int, within: float = 2.0) -> None:
@@ -434,29 +435,45 @@ def tick(bot: Bot, *, busy: bool) -> None:
         socket.tick(busy=busy)
 
 
-async def test_a_busy_process_is_woken_for_two_frames_and_a_quiet_one_for_each(bot: Bot) -> None:
+async def quiet_call(bot: Bot, socket: ClientConnection) -> int:
+    """A call in which nothing begins and nothing ends; the number of its last frame."""
+    await socket.send(start(bot.token()))
+    await heard(socket, "media")
+    for number in range(1, 11):
+        await socket.send(frame(number))
+    await received(bot, 10)
+    return 10
+
+
+async def test_a_busy_process_is_woken_for_three_frames_and_one_with_time_for_each(bot: Bot) -> None:
     async with bot.connect() as socket:
-        await socket.send(start(bot.token()))
-        await heard(socket, "media")
-        await socket.send(frame(1))
-        await received(bot, 1)
+        last = await quiet_call(bot, socket)
         tick(bot, busy=True)
-        await socket.send(frame(2))
+        for number in range(last + 1, last + 3):
+            await socket.send(frame(number))
         await asyncio.sleep(0.1)
-        assert bot.services.reception.live[CALL.sid].pace.frames == 1
-        await socket.send(frame(3))
-        await received(bot, 3)
+        assert bot.services.reception.live[CALL.sid].pace.frames == last
+        await socket.send(frame(last + 3))
+        await received(bot, last + 3)
         tick(bot, busy=False)
-        await socket.send(frame(4))
-        await received(bot, 4)
+        await socket.send(frame(last + 4))
+        await received(bot, last + 4)
+
+
+async def test_a_busy_process_is_woken_for_each_frame_in_which_something_may_begin_or_end(bot: Bot) -> None:
+    async with bot.connect() as socket:
+        last = await quiet_call(bot, socket)
+        tick(bot, busy=True)
+        for number in range(last + 1, last + 4):
+            await socket.send(frame(number, payload=VOICE))
+        await received(bot, last + 3)
+        await socket.send(frame(last + 4))
+        await received(bot, last + 4)
 
 
 async def test_the_last_word_of_a_stream_is_not_kept_waiting_for_another(bot: Bot) -> None:
     async with bot.connect() as socket:
-        await socket.send(start(bot.token()))
-        await heard(socket, "media")
-        await socket.send(frame(1))
-        await received(bot, 1)
+        await quiet_call(bot, socket)
         tick(bot, busy=True)
         await socket.send(STOP)  # too short to wake a busy process
         await asyncio.sleep(0.05)
@@ -464,3 +481,15 @@ async def test_the_last_word_of_a_stream_is_not_kept_waiting_for_another(bot: Bo
         tick(bot, busy=True)
         assert (await bot.record())["ended_by"] == "caller"
     assert bot.services.media_sockets == set()
+
+
+async def test_a_busy_process_is_woken_for_the_answer_to_its_goodbye(bot: Bot) -> None:
+    async with bot.connect() as socket:
+        await quiet_call(bot, socket)
+        tick(bot, busy=True)
+        (ours,) = bot.services.media_sockets
+        ours.close(1000)  # type: ignore[attr-defined]
+        assert await close_code(socket) == 1000
+        async with asyncio.timeout(socket_module.SEND_WITHIN / 2):
+            while bot.services.media_sockets:  # noqa: ASYNC110 - a real socket's far end has no event
+                await asyncio.sleep(0.005)

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callbot.media_stream.audio import SILENCE
 from callbot.media_stream.vad import (
     CHUNK_SECONDS,
     Activity,
@@ -147,3 +148,25 @@ def test_every_pause_is_resumed_or_stopped(probabilities: list[float]) -> None:
                 paused = None
             case SpeechStarted() | SpeechHeld():
                 assert paused is None
+
+
+def test_the_midst_of_speech_is_steady_and_its_beginning_and_end_are_not() -> None:
+    smoother = Smoother(SmootherRules())
+    assert smoother.steady
+    steady = []
+    for chunk, probability in enumerate([0.9] * 12 + [0.2] * 3):
+        smoother.decide(probability, (chunk + 1) * 0.032)
+        steady.append(smoother.steady)
+    assert steady == [False] * 8 + [True] * 4 + [False] * 2 + [True]
+
+
+def test_silence_is_steady_once_nothing_more_is_expected_of_the_sound_before() -> None:
+    activity = VoiceActivity()
+    assert not activity.steady  # the noise of the line is not known yet
+    activity.feed(SILENCE * 256 * 4, 0.0)
+    assert activity.steady
+    assert activity.feed(b"\x20\xa0" * 128, 0.128)
+    assert not activity.steady
+    for _ in range(5):  # the first holds the end of the sound
+        activity.feed(SILENCE * 256, 0.16)
+    assert activity.steady

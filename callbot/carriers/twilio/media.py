@@ -42,6 +42,9 @@ class Socket(Protocol):
     def send(self, message: bytes) -> None:
         """Send a text frame, in order; never waits. Does nothing once the socket is gone."""
 
+    def attend(self, closely: bool) -> None:
+        """Whether frames are wanted one by one (``session.Line``)."""
+
     def close(self, code: int) -> None:
         """Close once everything is sent; then, or when that fails, the stream is told ``closed``."""
 
@@ -66,8 +69,8 @@ class MediaStream:
 
     # --- what the socket tells -------------------------------------------------------------------
 
-    def received(self, frame: str | bytes | memoryview | None) -> None:
-        """One text frame, or ``None`` for a binary one. Never waits."""
+    def received(self, frame: str | bytes | memoryview | None, *, more: bool = False) -> None:
+        """One text frame, or ``None`` for a binary one; ``more`` were read with it. Never waits."""
         if self._over:
             return
         self._alive = True
@@ -81,7 +84,7 @@ class MediaStream:
             self._before_start(message)
         elif isinstance(message, _OF_A_STREAM):
             if message.stream_sid == self.stream_sid:
-                session.received(message)
+                session.received(message, more=more)
             else:
                 self._refuse("another stream's message")
         elif isinstance(message, Stop):
@@ -107,6 +110,9 @@ class MediaStream:
     def send(self, message: bytes) -> None:
         if not self._over:
             self._socket.send(message)
+
+    def attend(self, closely: bool) -> None:
+        self._socket.attend(closely)
 
     def hang_up(self) -> None:
         """The conversation is over; the socket is closed when its record is (``_serve``)."""

@@ -41,8 +41,11 @@ SEND_WITHIN: Final = 5.0
 READ_BUFFER: Final = 4096
 """Bytes a socket reads into; ten frames. It grows to the largest message when it must."""
 
-LOW_WATER: Final = 600
-"""Bytes. A frame is 390, so from here on two of them have come."""
+ONE: Final = 1
+FEW: Final = 1000
+"""Bytes. A frame is 390, so from here on three of them have come."""
+
+_TEXT: Final = WSMsgType.TEXT
 
 PROTOCOL_ERROR: Final = 1002
 MESSAGE_TOO_BIG: Final = 1009
@@ -66,7 +69,10 @@ class MediaSocket(WSListener):
         self._closing = False
         self._came = False
         """Something has come since the last tick."""
-        self._in_twos = False
+        self._in_time = True
+        """Whatever comes is to be read as it comes: the process has the time for it, or may wait in vain."""
+        self._closely = True
+        self._low_water = ONE
 
     # --- picows calls ----------------------------------------------------------------------------
 
@@ -80,8 +86,8 @@ class MediaSocket(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self._came = True
         kind = frame.msg_type
-        if kind is WSMsgType.TEXT and frame.fin:
-            self._stream.received(frame.get_payload_as_memoryview())
+        if kind is _TEXT and frame.fin:
+            self._stream.received(frame.get_payload_as_memoryview(), more=not frame.last_in_buffer)
         elif kind is WSMsgType.CLOSE:
             if not transport.is_close_frame_sent:
                 transport.send_close(frame.get_close_code())
@@ -111,11 +117,17 @@ class MediaSocket(WSListener):
     # --- the stream calls ------------------------------------------------------------------------
 
     def send(self, message: bytes) -> None:
-        self._transport.send(WSMsgType.TEXT, message)
+        self._transport.send(_TEXT, message)
+
+    def attend(self, closely: bool) -> None:
+        self._closely = closely
+        self._set_low_water()
 
     def close(self, code: int) -> None:
         if self._closing:
             return
+        self._in_time = True  # the peer's answer is short
+        self._set_low_water()
         self._closing = True
         if self._give_up is not None:
             self._give_up.cancel()
@@ -126,14 +138,19 @@ class MediaSocket(WSListener):
     # --- the services call -----------------------------------------------------------------------
 
     def tick(self, *, busy: bool) -> None:
-        """A busy process is woken for two frames at a time, as long as they keep coming: what has not
+        """A busy process is woken for a few frames at a time, as long as they keep coming: what has not
         come by the next tick may be the end, and is read at once."""
-        in_twos, self._came = busy and self._came, False
-        if in_twos is not self._in_twos:
-            self._in_twos = in_twos
+        self._in_time, self._came = not (busy and self._came), False
+        self._set_low_water()
+
+    def _set_low_water(self) -> None:
+        """How much must have come before the kernel wakes us."""
+        wanted = ONE if self._in_time or self._closely else FEW
+        if wanted != self._low_water and not self._closing:
+            self._low_water = wanted
             wire: socket.socket = self._transport.underlying_transport.get_extra_info("socket")
             with contextlib.suppress(OSError):  # not everywhere; then each frame is read as it comes
-                wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, LOW_WATER if in_twos else 1)
+                wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
 
     # --- uvicorn calls ---------------------------------------------------------------------------
 

@@ -32,6 +32,9 @@ _WINDOW, _HOP = 128, 64
 _FRAMES: Final = 4
 _BINS: Final = 65
 _UNITS: Final = 128
+_HALVED: Final = np.repeat(np.array([[0.5], [0.5], [1.0], [0.5]], np.float32), _UNITS, axis=0)
+"""A gate's sigmoid is 0.5 + 0.5 * tanh(x / 2), which never overflows. The weights are halved beforehand, so
+that one ``tanh`` does for the gates and for the candidate between them."""
 
 
 class SileroDetector:
@@ -45,9 +48,9 @@ class SileroDetector:
                 (_taps(of[f"encoder.{n}.reparam_conv.weight"]), of[f"encoder.{n}.reparam_conv.bias"])
                 for n in range(4)
             ]
-            rnn = (of["decoder.rnn.weight_ih"], of["decoder.rnn.weight_hh"])
-            self._cell = np.ascontiguousarray(np.concatenate(rnn, axis=1).T)
-            self._cell_bias = of["decoder.rnn.bias_ih"] + of["decoder.rnn.bias_hh"]
+            self._cell = np.ascontiguousarray((of["decoder.rnn.weight_ih"] * _HALVED).T)
+            self._cell_again = np.ascontiguousarray((of["decoder.rnn.weight_hh"] * _HALVED).T)
+            self._cell_bias = (of["decoder.rnn.bias_ih"] + of["decoder.rnn.bias_hh"]) * _HALVED[:, 0]
             self._out = np.ascontiguousarray(of["decoder.decoder.2.weight"][0, :, 0])
             self._out_bias = of["decoder.decoder.2.bias"]
         except KeyError as error:
@@ -60,16 +63,28 @@ class SileroDetector:
         threadpoolctl.threadpool_limits(1, user_api="blas")
         return cls(weights(MODEL.locate()))
 
-    def run(self, chunks: Array, states: Array) -> tuple[Array, Array]:
-        hidden = self._encode(self._spectra(chunks))
-        gates = np.concatenate((hidden, states[0]), axis=1) @ self._cell
-        gates += self._cell_bias
-        candidate = np.tanh(gates[:, 2 * _UNITS : 3 * _UNITS])
-        gates = _sigmoid(gates)
-        cell = gates[:, _UNITS : 2 * _UNITS] * states[1] + gates[:, :_UNITS] * candidate
+    def look(self, chunks: Array) -> Array:
+        """What the cell is told of each chunk: float32 [B, 512]."""
+        told: Array = self._encode(self._spectra(chunks)) @ self._cell
+        told += self._cell_bias
+        return told
+
+    def listen(self, looks: Array, states: Array) -> tuple[Array, Array]:
+        gates = states[0] @ self._cell_again
+        gates += looks
+        np.tanh(gates, out=gates)
+        candidate = gates[:, 2 * _UNITS : 3 * _UNITS].copy()
+        gates *= 0.5
+        gates += 0.5
+        cell = gates[:, _UNITS : 2 * _UNITS] * states[1]
+        cell += gates[:, :_UNITS] * candidate
         output = gates[:, 3 * _UNITS :] * np.tanh(cell)
         speech = np.maximum(output, 0.0) @ self._out + self._out_bias
-        return _sigmoid(speech), np.stack((output, cell))
+        return 0.5 + 0.5 * np.tanh(0.5 * speech), np.stack((output, cell))
+
+    def run(self, chunks: Array, states: Array) -> tuple[Array, Array]:
+        """One chunk of each call."""
+        return self.listen(self.look(chunks), states)
 
     def _spectra(self, chunks: Array) -> Array:
         """Magnitudes [B, 1 + frames + 1, bins], with the empty frames that the first convolution pads."""
@@ -77,8 +92,7 @@ class SileroDetector:
         padded = np.empty((batch, _PADDED), np.float32)
         padded[:, :_SAMPLES] = chunks
         padded[:, _SAMPLES:] = chunks[:, _SAMPLES - 2 : 2 * _SAMPLES - _PADDED - 2 : -1]  # mirrored
-        frames = np.stack([padded[:, _HOP * n : _HOP * n + _WINDOW] for n in range(_FRAMES)], axis=1)
-        parts = frames.reshape(-1, _WINDOW) @ self._spectrum
+        parts = _windows(padded, _WINDOW, _HOP) @ self._spectrum
         parts *= parts
         power = (parts[:, :_BINS] + parts[:, _BINS:]).reshape(batch, _FRAMES, _BINS)
         spectra = np.zeros((batch, _FRAMES + 2, _BINS), np.float32)
@@ -109,16 +123,15 @@ def _convolve(frames: Array, taps: Array, bias: Array, *, stride: int) -> Array:
     ``frames`` must be contiguous."""
     batch, length, width = frames.shape
     steps = (length - 3) // stride + 1
-    rows = np.ndarray(  # overlapping, and only read; as_strided does the same in ten times the time
-        (batch, steps, 3 * width),
-        np.float32,
-        frames,
-        strides=(frames.strides[0], stride * frames.strides[1], frames.strides[2]),
-    )
-    convolved: Array = rows.reshape(-1, 3 * width) @ taps
+    convolved: Array = _windows(frames.reshape(batch, -1), 3 * width, stride * width) @ taps
     convolved += bias
     return convolved.reshape(batch, steps, -1)
 
 
-def _sigmoid(values: Array) -> Array:
-    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * values), np.float32)  # nothing overflows in this form
+def _windows(rows: Array, length: int, hop: int) -> Array:
+    """Of each row, one window after the other: [B * windows, length]. ``rows`` must be contiguous."""
+    batch, width = rows.shape
+    row, item = rows.strides
+    shape = (batch, (width - length) // hop + 1, length)
+    # overlapping, and only read; as_strided does the same in ten times the time
+    return np.ndarray(shape, np.float32, rows, strides=(row, hop * item, item)).reshape(-1, length)
