@@ -1,14 +1,17 @@
 """What every vendor's voice does, against its double."""
 
 import asyncio
+import math
 from contextlib import aclosing
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 
 from callbot.errors import Trouble
 from callbot.providers.inference import InferencePool
 from callbot.providers.ports import TextToSpeech
+from callbot.providers.tts import context_socket
 from tests.doubles.elevenlabs import hum
 from tests.doubles.plan import Fault, Plan
 from tests.providers.vendor_voices import (
@@ -98,3 +101,19 @@ async def test_a_file_instead_of_raw_audio_is_found_out(speaking: Speaking):
     async with speaking(speak=lambda text: b"RIFF\x24\x08\x00\x00WAVEfmt " + hum(text)) as speaker:
         pieces, error = await failure(speaker)
         assert (pieces, error.trouble) == ([], Trouble.BAD_FORMAT)
+
+
+@pytest.mark.parametrize("vendor", ON_SOCKETS, ids=lambda vendor: vendor.name)
+async def test_a_connection_that_does_not_close_is_broken_off(
+    speaking: Speaking, monkeypatch: pytest.MonkeyPatch
+):
+    """As when more has come than anybody wanted: the vendor's own goodbye stands behind it, unread."""
+
+    async def close(connection: ClientConnection) -> None:
+        connection.transport.pause_reading()
+        await asyncio.sleep(math.inf)
+
+    monkeypatch.setattr(context_socket, "CLOSE_WITHIN", 0.05)
+    monkeypatch.setattr(ClientConnection, "close", close)
+    async with speaking() as speaker:
+        await spoken(speaker)

@@ -5,6 +5,7 @@ when the ears are made, before the call is answered; what is sent meanwhile wait
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -353,10 +354,11 @@ class SocketEars:
     async def _part(self, line: _Line, socket: ClientConnection) -> None:
         """Say goodbye if there is somebody to hear it."""
         try:
-            async with asyncio.timeout(CLOSE_WITHIN):
-                for message in line.dialect.closing():
-                    await socket.send(message)
-                await socket.close()
-        except (WebSocketException, OSError, TimeoutError):
+            with contextlib.suppress(WebSocketException, OSError, TimeoutError):
+                async with asyncio.timeout(CLOSE_WITHIN):
+                    for message in line.dialect.closing():
+                        await socket.send(message)
+                    await socket.close()
+        finally:  # a time-out in a task that was cancelled is a CancelledError in Python 3.11.2, Debian's
             socket.transport.abort()
             await socket.wait_closed()  # its own tasks have ended, too
