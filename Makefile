@@ -28,7 +28,7 @@ simulate: $(VENV)/.test  ## run the scripted callers and print a table
 	@$(BIN)/callbot simulate $(SCENARIOS)
 
 test: $(VENV)/.test  ## run the tests; at least 90 % of lines and of branches must be covered
-	@$(BIN)/python -m pytest -m "not reliability" --cov --cov-report=
+	@$(BIN)/python -m tests.side_by_side
 	@$(BIN)/python -m tests.coverage_floor 90
 
 lint: $(VENV)/.test  ## check format, style, types and who imports whom

@@ -4,11 +4,16 @@ A response runs from the last sound of the caller to the first audio of ours tha
 one another without a gap, so they add up to it; what was thought or rendered before the caller's turn was
 over took none of it. Only replies that went out as soon as they were ready are counted: one that is held back
 because the caller speaks again is waiting for the caller.
+
+What is said meanwhile ("okay") is not the answer: the parts are of the answer itself, and when the first of
+anything was sent is told beside them.
 """
 
 from dataclasses import dataclass, field
 
 from callbot.agents.brain import Answer, Expect, Expecting, TakeOver
+from callbot.conversation import completeness
+from callbot.conversation.completeness import Said
 from callbot.conversation.effects import (
     Effect,
     ReleaseReply,
@@ -22,6 +27,7 @@ from callbot.conversation.events import (
     Acted,
     CallStarted,
     Event,
+    Filled,
     LanguageHeard,
     Meant,
     Pressed,
@@ -53,11 +59,27 @@ class Parts:
         return self.endpoint + self.transcript + self.brain + self.voice + self.ours
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer to speech; seconds since the caller's last sound.
+
+    ``first`` is our first sound, of whatever kind, on the wire; ``answer`` the first of the answer itself,
+    when what was said meanwhile has played. ``finished``: the words were a whole sentence, or what was asked.
+    """
+
+    parts: Parts
+    first: float
+    answer: float
+    acknowledged: bool
+    finished: bool
+
+
 @dataclass(slots=True)
 class _Asked:
     """A reply that is being made. Times are the call's."""
 
     turn: int
+    finished: bool
     speech_ended: float
     due: float
     """When the rules have the caller's turn end, given its words."""
@@ -65,6 +87,17 @@ class _Asked:
     at: float
     meant_at: float | None = None
     spoke_at: float | None = None
+    first_at: float | None = None
+    acknowledged: bool = False
+
+    def response(self, sent_at: float, plays_at: float) -> Response:
+        return Response(
+            self.parts(sent_at),
+            first=(sent_at if self.first_at is None else self.first_at) - self.speech_ended,
+            answer=plays_at - self.speech_ended,
+            acknowledged=self.acknowledged,
+            finished=self.finished,
+        )
 
     def parts(self, sent_at: float) -> Parts:
         assert self.meant_at is not None
@@ -101,13 +134,19 @@ class _Call:
     """The caller's turn that the next reply answers."""
     asked: _Asked | None = None
     ahead: _Ahead | None = None
+    meanwhile: bool = False
+    """What is sent now is said meanwhile."""
 
 
 class Breakdown:
-    """Collects ``responses`` from whatever calls it observes. ``rules`` are those of the calls."""
+    """Collects ``responses`` from whatever calls it observes. ``rules`` are those of the calls.
+
+    ``discarded`` counts the replies that were begun ahead and thrown away.
+    """
 
     def __init__(self, rules: TurnRules) -> None:
-        self.responses: list[Parts] = []
+        self.responses: list[Response] = []
+        self.discarded = 0
         self._rules = rules
         self._calls: dict[str, _Call] = {}
 
@@ -119,6 +158,8 @@ class Breakdown:
             self._heard(call, now, news)
 
     def _heard(self, call: _Call, now: float, news: Event | Effect) -> None:
+        if isinstance(news, Event):
+            call.meanwhile = isinstance(news, Filled)
         match news:
             case LanguageHeard(language):
                 call.language = language
@@ -146,6 +187,9 @@ class Breakdown:
                 call.ahead.meant = True
             case Spoke(turn) if call.ahead is not None and call.ahead.turn == turn:
                 call.ahead.spoke = True
+            case StopReply(turn) if call.ahead is not None and call.ahead.turn == turn:
+                self.discarded += 1
+                call.ahead = None
             case StopReply(turn) if call.asked is not None and call.asked.turn == turn:
                 call.asked = None
             case _:
@@ -156,7 +200,9 @@ class Breakdown:
         call.asked = None
         if ended is not None and wanted:
             final_at = now if call.final_at is None else call.final_at
-            call.asked = _Asked(turn, ended.end, self._due(call, ended), final_at, now)
+            said = completeness.said(call.text, call.expect.what, call.expect.complete, call.language)
+            finished = said in (Said.ANSWER, Said.SENTENCE)
+            call.asked = _Asked(turn, finished, ended.end, self._due(call, ended), final_at, now)
         call.expect = Expect(Expecting.ANYTHING)
 
     def _due(self, call: _Call, ended: Turn) -> float:
@@ -175,7 +221,11 @@ class Breakdown:
                 asked.meant_at = now
             case Spoke(turn) if asked is not None and asked.turn == turn and asked.spoke_at is None:
                 asked.spoke_at = now
-            case SendAudio() if asked is not None and asked.spoke_at is not None:
+            case SendAudio() if asked is not None and call.meanwhile:
+                asked.acknowledged = True
+                if asked.first_at is None:
+                    asked.first_at = now
+            case SendAudio(plays_at=plays_at) if asked is not None and asked.spoke_at is not None:
                 call.asked = None
                 if asked.spoke_at == now and asked.meant_at is not None:
-                    self.responses.append(asked.parts(now))
+                    self.responses.append(asked.response(now, plays_at))

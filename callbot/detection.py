@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from callbot.media_stream.vad import Activity, Chunk, VoiceActivity, samples_of
+from callbot.media_stream.vad import Activity, Chunk, SmootherRules, VoiceActivity, samples_of
 from callbot.providers.ports import SpeechDetector
 
 GATHER: Final = 0.010
@@ -38,12 +38,14 @@ class CallDetection:
 
     __slots__ = ("_activity", "_attend", "_closely", "_detection", "_waiting", "row", "tell")
 
-    def __init__(self, detection: Detection, row: int, tell: Tell, attend: Attend) -> None:
+    def __init__(
+        self, detection: Detection, row: int, tell: Tell, attend: Attend, rules: SmootherRules | None
+    ) -> None:
         self.row = row
         self.tell: Tell | None = tell
         self._attend = attend
         self._closely = True
-        self._activity = VoiceActivity()
+        self._activity = VoiceActivity(rules)
         self._detection = detection
         self._waiting = 0
 
@@ -93,8 +95,9 @@ class CallDetection:
 class Detection:
     """All calls of a process; on the event loop's thread."""
 
-    def __init__(self, detector: SpeechDetector) -> None:
+    def __init__(self, detector: SpeechDetector, rules: SmootherRules | None = None) -> None:
         self._detector = detector
+        self._rules = rules
         self._waiting: deque[tuple[CallDetection, Chunk]] = deque()
         self._due = False
         self._ran_at = 0.0
@@ -116,7 +119,7 @@ class Detection:
             if self._rows > self._states.shape[1]:
                 self._states = np.concatenate((self._states, np.zeros_like(self._states)), axis=1)
         self._states[:, row] = 0.0
-        return CallDetection(self, row, tell, attend)
+        return CallDetection(self, row, tell, attend, self._rules)
 
     def left(self, call: CallDetection) -> None:
         """Its row may be another's; called by ``CallDetection``."""

@@ -54,14 +54,16 @@ from callbot.conversation.events import (
     Told,
     Wasted,
 )
+from callbot.conversation.lateness import Lateness
 from callbot.conversation.rules import TurnRules
 from callbot.detection import Detection
 from callbot.errors import ProviderError
 from callbot.media_stream import messages
 from callbot.media_stream.messages import Dtmf, Mark, Media
 from callbot.media_stream.pace import TAKE, Pace, Verdict
+from callbot.media_stream.playback import clips
 from callbot.providers.accounting import Failed, Report, Used
-from callbot.providers.ports import SpeechToText, TextToSpeech, Transcribed
+from callbot.providers.ports import Speech, SpeechToText, TextToSpeech, Transcribed
 from callbot.speaking import speak
 
 PREROLL: Final = 2_400
@@ -131,7 +133,7 @@ class Equipment:
     detection: Detection
     ears: Callable[[Report], SpeechToText]
     brain: Callable[[str, Report], Brain]
-    voices: Callable[[Report], "Voices"]
+    voices: Callable[[Report], Voices]
     phrases: Mapping[str, Mapping[Phrase, str]]
     """By language: what the call itself says."""
     first_agent: str
@@ -139,6 +141,7 @@ class Equipment:
     speakers: Mapping[str, str]
     """Language to the agent who takes callers that speak it."""
     intake: Intake | None = None
+    lateness: Lateness = field(default_factory=Lateness)
 
 
 class Session:
@@ -194,7 +197,13 @@ class Session:
         turns_before: int = 0,
     ) -> None:
         self.call = call
-        self.conversation = Conversation(equipment.rules, call, equipment.intake, turns_before=turns_before)
+        self.conversation = Conversation(
+            equipment.rules,
+            call,
+            equipment.intake,
+            turns_before=turns_before,
+            lateness=equipment.lateness,
+        )
         self.events = 0
         self.pace = Pace()
         self._line = line
@@ -342,13 +351,15 @@ class Session:
             self._take_all()
 
     def _take_all(self, *, at_least: float = 0.0) -> None:
-        """Everything in the inbox, and what is posted meanwhile. A bug ends this call, by ``run``."""
+        """Everything in the inbox, and what is posted meanwhile."""
         self._taking = True
         try:
             while self._inbox:
                 self._take(self._inbox.popleft(), max(self.now, at_least))
-        except Exception as error:
-            if not self._over.done():
+        except Exception as error:  # a bug, in whoever's callback: by ``run`` it ends this call alone
+            if self._over.done():
+                log.exception("a call broke when it was over")
+            else:
                 self._over.set_exception(error)
             return
         if self.conversation.ended:
@@ -498,6 +509,8 @@ class Session:
                 match action:
                     case Say(text, waiting=True):
                         await self._fill(turn, agent, text, asked=False)
+                    case Say(text, speech=Speech() as speech):
+                        self._spoken_by_model(turn, text, speech)
                     case Say(text, fixed):
                         await self._say(turn, agent, text, fixed=fixed)
                     case Changing():
@@ -510,6 +523,13 @@ class Session:
         voices = self._voices.fixed if fixed else self._voices.voices
         breath, self._spoken = turn == self._spoken, turn
         async for clip in speak(voices[agent], turn, sentence, breath=breath):
+            self._post(Spoke(turn, clip))
+
+    def _spoken_by_model(self, turn: int, text: str, speech: Speech) -> None:
+        self._spoken = turn
+        if text:
+            self._post(Meant(turn, text))
+        for clip in clips(turn, text, speech.audio, speech.words):
             self._post(Spoke(turn, clip))
 
     def _phrase(self, phrase: Phrase) -> str:

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 from types import FrameType
@@ -119,7 +120,7 @@ def main() -> int:
 
 def _serve(assignment: Assignment, channel: Channel) -> None:
     seats = Seats.join(assignment.seats, assignment.row)
-    settings = load()
+    settings = load(workers=assignment.workers)
     logs.configure(settings)
     structlog.contextvars.bind_contextvars(worker=os.getpid())
 
@@ -135,6 +136,8 @@ def _serve(assignment: Assignment, channel: Channel) -> None:
 async def _run(app: Starlette, channel: Channel, listener: socket.socket) -> None:
     async with app.router.lifespan_context(app):
         server = WorkerServer(app, app.state.services, channel)
+        for number in (signal.SIGTERM, signal.SIGINT):  # when it has served, too, and its calls are stored
+            signal.signal(number, server.handle_exit)
         await server.serve(sockets=[listener])
 
 

@@ -53,13 +53,15 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """``services``: where the services factory is imported from, ``module:attribute``. ``listener`` and
-    ``seats`` are inherited file descriptors; ``secret`` is what tokens are signed with, in hexadecimal."""
+    ``seats`` are inherited file descriptors; ``secret`` is what tokens are signed with, in hexadecimal;
+    ``workers`` is how many there are, whatever the settings say."""
 
     services: str
     listener: int
     seats: int
     row: int
     secret: str
+    workers: int
 
     def to_line(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"
@@ -205,6 +207,7 @@ class Supervisor:
             seats=self.seats.fd,
             row=row,
             secret=self._secret,
+            workers=self._count,
         )
         writer.write(assignment.to_line())
         worker = _Worker(slot, row, process, reader, writer, now)

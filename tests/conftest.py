@@ -1,4 +1,5 @@
-"""For every test: no packet leaves this machine, and ``virtual_time`` picks the loop that jumps."""
+"""For every test: no packet leaves this machine, the terminal is an ordinary one, and ``virtual_time`` picks
+the loop that jumps, ``server_loop`` the one that servers run on."""
 
 import asyncio
 import ipaddress
@@ -8,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+import uvicorn
 from hypothesis import settings
 
 from tests.virtual_time import VirtualTimeLoop
@@ -37,10 +39,18 @@ def _stay_on_this_machine(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ["TERM"] = "xterm-256color"  # whatever this runs in: what a terminal shows is tested as such
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        os.environ.pop(name, None)
     settings.register_profile("ci", derandomize=True, deadline=None)  # one run is like the next
     settings.register_profile("here", deadline=None)
     settings.load_profile("ci" if os.environ.get("CI") else "here")
+    os.environ["TERM"] = "xterm-256color"  # what a terminal shows does not hang on who runs the tests where
+    os.environ.pop("NO_COLOR", None)
     config.addinivalue_line("markers", "virtual_time: runs on a loop whose clock jumps to the next timer")
+    config.addinivalue_line(
+        "markers", "server_loop: runs on the loop that servers run on, uvloop where it is"
+    )
     sys.addaudithook(_stay_on_this_machine)  # stays until the process ends, so not in a fixture
 
 
@@ -49,4 +59,6 @@ def pytest_asyncio_loop_factories(
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     if item.get_closest_marker("virtual_time"):
         return {"virtual": VirtualTimeLoop}
+    if item.get_closest_marker("server_loop"):
+        return {"server": uvicorn.Config("", log_config=None).get_loop_factory() or asyncio.new_event_loop}
     return {"real": asyncio.new_event_loop}

@@ -386,6 +386,10 @@ async def test_an_agent_thinks_anew_in_each_call(hired: Crew) -> None:
     assert Say("Acme sales.", fixed=True) in actions
 
 
+def test_all_calls_know_how_late_the_answers_of_the_others_were(hired: Crew) -> None:
+    assert hired.equip(to(MAIN)).lateness is hired.equip(to(MAIN)).lateness
+
+
 def test_a_call_may_be_as_long_as_the_settings_say(hired: Crew) -> None:
     assert hired.equip(to(MAIN)).rules.longest_call == 120
 

@@ -1,6 +1,7 @@
 """The driver on virtual time: frames in, messages out, and nothing left behind."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
@@ -25,12 +26,14 @@ from callbot.agents.brain import (
 )
 from callbot.call import Call, Disposition, EndedBy
 from callbot.conversation.conversation import Conversation
-from callbot.conversation.effects import Effect
-from callbot.conversation.events import Event
+from callbot.conversation.effects import Effect, ReleaseReply, StartReply
+from callbot.conversation.events import Event, Spoke
+from callbot.conversation.lateness import Lateness
 from callbot.errors import ProviderError
 from callbot.media_stream.messages import Dtmf, Mark, Media
+from callbot.media_stream.vad import SpeechPaused, SpeechStopped
 from callbot.providers.accounting import Port, Report, Unit, Used
-from callbot.providers.ports import Speech
+from callbot.providers.ports import Speech, WordTime
 from callbot.providers.stt.fake import FakeEars
 from callbot.providers.tts.fake import FakeVoice
 from callbot.session import Session, Voices
@@ -65,8 +68,6 @@ class Carrier:
         now = asyncio.get_running_loop().time()
         match data["event"]:
             case "media":
-                import base64
-
                 audio = base64.b64decode(data["media"]["payload"])
                 self._plays_until = max(self._plays_until, now) + len(audio) / 8000
             case "mark":
@@ -364,6 +365,82 @@ async def test_a_slow_brain_is_bridged_by_a_phrase_in_the_agents_voice() -> None
     last = session.conversation.transcript.turns[2]
     assert last.text.startswith("One moment. Sorry, it takes longer. We open at eight")
     assert last.heard == last.text
+
+
+async def test_what_a_model_has_spoken_itself_is_sent_as_it_is() -> None:
+    spoken = bytes([0x80]) * 12_000
+    words = (WordTime("Hello", 0.0, 0.5), WordTime("there.", 0.5, 1.2))
+
+    def speaks(request: Request) -> Sequence[Action]:
+        return [
+            Say("Hello there.", speech=Speech("Hello there.", spoken, words)),
+            Say("", speech=Speech("", spoken)),
+        ]
+
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(6)
+
+    carrier = Carrier()
+    session = await run(carrier, script=script, brain=ScriptedBrain(speaks))
+    sent = [message["media"] for message in carrier.sent if message["event"] == "media"]
+    audio = b"".join(base64.b64decode(media["payload"]) for media in sent)  # type: ignore[index]
+    assert audio == spoken * 2
+    assert session.conversation.transcript.turns[0].heard == "Hello there."
+
+
+async def test_a_reply_is_thought_and_rendered_before_it_is_certain_that_the_caller_is_silent() -> None:
+    news: list[tuple[float, object]] = []
+
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(4)
+        await carrier.speech(1.5)
+        await carrier.silence(3)
+
+    given = equipment(
+        {"support": ScriptedBrain(support)}, lambda: FakeEars(["What are your hours?"]), FakeVoice()
+    )
+    carrier = Carrier()
+    session = Session(CALL, carrier, given, observers=(lambda sid, now, what: news.append((now, what)),))
+    carrier.session = session
+    async with asyncio.timeout(600), asyncio.TaskGroup() as tasks:
+        tasks.create_task(session.run())
+        await script(carrier)
+        session.hung_up(EndedBy.CALLER)
+
+    def when(kind: type) -> float:
+        """The first of its kind that is about the answer."""
+        return next(at for at, what in news if isinstance(what, kind) and getattr(what, "turn", 3) == 3)
+
+    assert when(SpeechPaused) <= when(StartReply) <= when(Spoke) <= when(SpeechStopped) < when(ReleaseReply)
+
+
+async def test_the_first_late_answer_of_a_call_is_acknowledged_if_others_were_late_before() -> None:
+    async def script(carrier: Carrier) -> None:
+        await carrier.silence(4)
+        for _ in range(3):
+            await carrier.speech(1.0)
+            await carrier.silence(12)
+
+    async def call(lateness: Lateness) -> list[str]:
+        """What the agent says after its greeting."""
+        given = equipment(
+            {"support": ScriptedBrain(support, seconds=1.0)},
+            lambda: FakeEars(["What are your hours?"] * 3),
+            FakeVoice(),
+        )
+        carrier = Carrier()
+        session = Session(CALL, carrier, replace(given, lateness=lateness))
+        carrier.session = session
+        async with asyncio.timeout(600), asyncio.TaskGroup() as tasks:
+            tasks.create_task(session.run())
+            await script(carrier)
+            session.hung_up(EndedBy.CALLER)
+        return [turn.text for turn in session.conversation.transcript.turns if turn.who == "agent"][1:]
+
+    answer = "We open at eight in the morning and close at eight in the evening, every day but Sunday."
+    process = Lateness()
+    assert await call(process) == [answer] * 3, "nobody knows yet"
+    assert await call(process) == [f"Let me see. {answer}", f"Okay. {answer}", f"Let me see. {answer}"]
 
 
 async def test_what_a_reply_used_that_nobody_heard_is_told_to_be_wasted() -> None:

@@ -104,6 +104,36 @@ async def test_a_third_signal_kills_who_does_not_listen(folder: Path) -> None:
     kept.close()
 
 
+async def test_a_worker_that_is_told_again_to_leave_stores_its_calls_first(folder: Path) -> None:
+    with capture_logs() as logged:
+        kept = supervisor("slow_to_store")
+        running = asyncio.create_task(kept.run())
+        await until(lambda: any(line["event"] == "a worker is ready" for line in logged))
+        (worker,) = psutil.Process().children()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until((folder / "storing").exists)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            worker.send_signal(number)
+        (folder / "go on").touch()
+        assert await running == 0
+    assert (folder / "stored").exists()
+    assert [line["exit_code"] for line in logged if line["event"] == "a worker left"] == [0]
+    kept.close()
+
+
+async def test_each_worker_knows_how_many_there_are_whatever_the_settings_say(folder: Path) -> None:
+    """For a share of the day's budget."""
+    with capture_logs() as logged:
+        kept = supervisor("counting", workers=2)
+        running = asyncio.create_task(kept.run())
+        await until(lambda: [line["event"] for line in logged].count("a worker is ready") == 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await running == 0
+    told = [name.partition(".")[2] for name in os.listdir(folder) if "workers-" in name]
+    assert told == ["workers-2", "workers-2"]
+    kept.close()
+
+
 async def test_what_keeps_the_first_worker_from_starting_is_raised(folder: Path) -> None:
     kept = supervisor("misconfigured", workers=3)
     with pytest.raises(ConfigurationError, match="the company has no agents"):

@@ -105,6 +105,24 @@ async def hanging(settings: Settings) -> AsyncIterator[Services]:
         watching.cancel()
 
 
+@asynccontextmanager
+async def slow_to_store(settings: Settings) -> AsyncIterator[Services]:
+    """Says when its calls are over, and has stored them when it is told to have."""
+    async with quiet(settings) as services:
+        yield services
+        (settings.data / "storing").touch()
+        await until((settings.data / "go on").exists)
+        (settings.data / "stored").touch()
+
+
+@asynccontextmanager
+async def counting(settings: Settings) -> AsyncIterator[Services]:
+    """Leaves a file that tells how many workers its settings know of."""
+    (settings.data / f"{os.getpid()}.workers-{settings.workers}").touch()
+    async with quiet(settings) as services:
+        yield services
+
+
 # --- the supervisor ------------------------------------------------------------------------------
 
 

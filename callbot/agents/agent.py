@@ -6,11 +6,13 @@ from enum import StrEnum
 
 
 class Thinking(StrEnum):
-    """Who thinks for an agent: its flow, a language model, or the flow as far as it understands."""
+    """Who thinks for an agent: its flow, a language model, the flow as far as it understands, or a model that
+    hears and speaks by itself."""
 
     FLOW = "flow"
     MODEL = "model"
     FLOW_FIRST = "flow_first"
+    SPEECH = "speech"
 
 
 @dataclass(frozen=True, slots=True)

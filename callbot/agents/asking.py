@@ -1,17 +1,22 @@
 """One stream of the model's, spoken as it comes. Awaits nothing, reads no clock."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from callbot.agents.brain import Noticed
 from callbot.agents.guardrails import Guard
 from callbot.agents.phrasing import Phrasing
 from callbot.agents.thought import AskModel, Broke, Came, NextPiece, Notice, Quiet, Thought
+from callbot.agents.wording import words
 from callbot.errors import InvalidState, ProviderError
-from callbot.providers.ports import Ending, Finished, Prompt, ToolCall, Words
+from callbot.providers.ports import Ending, Finished, Prompt, Speech, ToolCall, Words
 
-Speaker = Callable[[str], Thought[None]]
-"""Says one sentence."""
+
+class Speaker(Protocol):
+    """Says one sentence, or a piece of what the model has spoken itself."""
+
+    def __call__(self, sentence: str, *, speech: Speech | None = None) -> Thought[None]: ...
 
 
 @dataclass(slots=True)
@@ -41,6 +46,12 @@ def ask(prompt: Prompt, guard: Guard, speaker: Speaker) -> Thought[Asked]:
             case Came(Words(text), now):
                 begun = begun or bool(text.strip())
                 yield from _speak(asked, phrasing.feed(text, now), guard, speaker)
+            case Came(Speech(text) as speech):
+                begun = begun or bool(text.strip())
+                if words(text) and not guard.clean(text):  # what was spoken cannot be taken apart
+                    asked.ending = Ending.FILTERED
+                else:
+                    yield from _pass_on(asked, speech, speaker)
             case Came(ToolCall() as call):
                 asked.calls.append(call)
             case Came(Finished(ending)):
@@ -61,6 +72,12 @@ def ask(prompt: Prompt, guard: Guard, speaker: Speaker) -> Thought[Asked]:
         rest = [sentence for sentence in rest if sentence.endswith((".", "?", "!"))]  # the others broke off
     yield from _speak(asked, rest, guard, speaker)
     return asked
+
+
+def _pass_on(asked: Asked, speech: Speech, speaker: Speaker) -> Thought[None]:
+    if speech.text:
+        asked.said.append(speech.text)
+    yield from speaker(speech.text, speech=speech)
 
 
 def _speak(asked: Asked, pieces: Sequence[str], guard: Guard, speaker: Speaker) -> Thought[None]:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from callbot.call import Call, Disposition
+from callbot.providers.ports import Speech
 from callbot.routing.handoff import ContextPacket, SlotValue
 
 
@@ -55,9 +56,11 @@ class Nudge:
 
 @dataclass(frozen=True, slots=True)
 class OfferHuman:
-    """The caller has been passed round too often: do not switch again, offer a person instead."""
+    """The caller has been passed round too often: do not switch again, offer a person instead. ``deaf``: or
+    no recogniser hears them, and they can answer with keys alone."""
 
     reason: str
+    deaf: bool = False
 
 
 Request = Greet | TakeOver | Answer | Nudge | OfferHuman
@@ -71,12 +74,13 @@ class Say:
     """One sentence for the caller. ``fixed`` marks text without call data in it: render once, cache.
 
     ``waiting``: it only asks for patience. A caller who was asked already, or hears something else, is not
-    told it.
+    told it. ``speech`` is the sentence, or a piece of one, as the model itself has spoken it.
     """
 
     text: str
     fixed: bool = False
     waiting: bool = False
+    speech: Speech | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,7 @@ class _Hands:
                     into.put_nowait(piece)
         except ProviderError as error:
             into.put_nowait(Broke(error))
-        except Exception as error:  # a bug in an adapter: raised where the answer is waited for
+        except Exception as error:  # a bug in an adapter: raised, and logged, where the answer is waited for
             into.put_nowait(error)
         else:
             into.put_nowait(Broke(None))

@@ -24,6 +24,7 @@ from callbot.agents.brain import (
 from callbot.agents.guardrails import Guard
 from callbot.agents.memory import Memory
 from callbot.agents.prompting import Mind
+from callbot.agents.sentences import sentences
 from callbot.agents.templates import fill, names
 from callbot.agents.thought import (
     Notice,
@@ -36,7 +37,7 @@ from callbot.agents.tool_steps import ToolSteps
 from callbot.agents.wording import words
 from callbot.call import Disposition
 from callbot.errors import InvalidState, Trouble
-from callbot.providers.ports import Message
+from callbot.providers.ports import Message, Speech
 
 MOST_STEPS: Final = 5
 """So often in one reply the model may call tools and be asked again."""
@@ -90,6 +91,8 @@ class Thinking:
         self.asides = [aside] if aside else []
         self.budget = budget
         self.said = list(said)
+        self._spoken_from = len(self.said)
+        """Where in ``said`` that begins which the model speaks itself."""
         self.answering = ""
         self.guard = Guard(
             instructions=mind.instructions,
@@ -124,8 +127,8 @@ class Thinking:
             case Nudge(step):
                 yield from self._nudge(step)
                 return
-            case OfferHuman():
-                yield from self.phrase("no_more_switches")
+            case OfferHuman(deaf=deaf):
+                yield from self.phrase("only_keys" if deaf else "no_more_switches")
                 yield from self.phrase("offer_human")
             case _ as unreachable:
                 assert_never(unreachable)
@@ -136,10 +139,15 @@ class Thinking:
 
     # --- saying ----------------------------------------------------------------------------------
 
-    def say(self, sentence: str, *, fixed: bool = False) -> Thought[None]:
-        self.said.append(sentence)
+    def say(self, sentence: str, *, fixed: bool = False, speech: Speech | None = None) -> Thought[None]:
+        """``speech`` is a sentence, or a piece of one, as the model has spoken it itself."""
+        if speech is not None:
+            self.said[self._spoken_from :] = sentences(" ".join([*self.said[self._spoken_from :], sentence]))
+        else:
+            self.said.append(sentence)
+            self._spoken_from = len(self.said)
         self.memory.said = self.said
-        yield Say(sentence, fixed=fixed)
+        yield Say(sentence, fixed=fixed, speech=speech)
 
     def template(self, templates: Sequence[str], **values: str | None) -> Thought[None]:
         """Say those of a flow's sentences whose values are known."""

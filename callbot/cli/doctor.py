@@ -21,7 +21,15 @@ from callbot.crew import in_language, local_hearing
 from callbot.demo import larkfield
 from callbot.errors import ConfigurationError
 from callbot.providers.accounting import Port, Unit
-from callbot.providers.chains import AUTO, Choice, choose, names_in, usable, vendor_of
+from callbot.providers.chains import (
+    AUTO,
+    Choice,
+    choose,
+    choose_speech_to_speech,
+    names_in,
+    usable,
+    vendor_of,
+)
 from callbot.providers.price_file import load as load_prices
 from callbot.providers.prices import Prices
 from callbot.providers.stt.whisper_files import check_folder
@@ -43,6 +51,16 @@ _A_MINUTE: Final[Mapping[Port, Mapping[Unit, int]]] = {
     Port.TTS: {Unit.CHARACTERS_SPOKEN: 450},
 }
 """What a minute of an ordinary call takes: four replies that fill half of it."""
+_SPOKEN_MINUTE: Final[Mapping[Unit, int]] = {
+    Unit.SECONDS_HEARD: 60,
+    Unit.TOKENS_READ: 500,
+    Unit.TOKENS_CACHED: 6_000,
+    Unit.TOKENS_WRITTEN: 200,
+    Unit.AUDIO_TOKENS_READ: 600,
+    Unit.AUDIO_TOKENS_CACHED: 3_000,
+    Unit.AUDIO_TOKENS_WRITTEN: 600,
+}
+"""The same of a model that hears and speaks by itself."""
 _DOES: Final = {Port.STT: "hears", Port.LLM: "thinks", Port.TTS: "speaks"}
 
 
@@ -75,8 +93,12 @@ def examine(settings: Settings) -> Iterator[Line]:
     chosen = _chosen(settings, business)
     for port in Port:
         yield from _port(port, chosen.get(port), settings, business)
+    by_itself, lines = _speech_to_speech(settings, business)
+    yield from lines
     yield from _packages(settings, chosen)
     yield Line(None, "costs", _cost(prices, chosen))
+    if by_itself:
+        yield Line(None, "", _cost_by_itself(prices, by_itself))
     if settings.public_url is not None:
         yield Line(True, "Twilio", f"webhooks at {settings.public_url}/twilio/voice")
     else:
@@ -121,7 +143,9 @@ def _port(
     if choice.names:
         yield Line(True, what, _in_words(choice.names, settings.accounts))
         if port is Port.LLM and not wanted:
-            yield Line(None, "", "for no agent yet: write thinking: flow_first or model into an agent's file")
+            yield Line(
+                None, "", "for no agent yet: write thinking: flow_first, model or speech into an agent's file"
+            )
         if port is Port.LLM and settings.llm == AUTO and _is_own(choice.names[0], settings.accounts):
             yield Line(False, what, "say which model your server has: CALLBOT_LLM=openai:MODEL")
     elif port is Port.LLM:
@@ -136,6 +160,25 @@ def _port(
             )
     else:
         yield Line(False, what, "nothing: pip install 'callbot[local]', or write a vendor's key into .env")
+
+
+def _speech_to_speech(settings: Settings, business: Business) -> tuple[str, list[Line]]:
+    """The model that hears and speaks by itself, and what there is to say of it."""
+    agents = [agent for agent in business.agents.values() if agent.thinking is Thinking.SPEECH]
+    what = "all in one"
+    if not agents:
+        return "", []
+    titles = ", ".join(agent.title for agent in agents)
+    try:
+        choice = choose_speech_to_speech(settings.speech_to_speech, settings.accounts)
+    except ConfigurationError as error:
+        return "", [Line(False, what, str(error))]
+    if not choice.names:
+        advice = "write OPENAI_API_KEY; until then they think and speak as the others"
+        return "", [Line(False, what, f"{titles} should hear and speak by one model: {advice}")]
+    (name,) = choice.names
+    where = _where(name, settings.accounts)
+    return name, [Line(True, what, f"{titles}: {where} hears, thinks and speaks; the above if it fails")]
 
 
 def _voices(choice: Choice, settings: Settings, business: Business) -> Iterator[Line]:
@@ -210,6 +253,15 @@ def _cost(prices: Prices, chosen: Chosen) -> str:
     if unknown:
         said += f"; and {', '.join(unknown)}, whose price nobody here knows (CALLBOT_PRICES)"
     return said
+
+
+def _cost_by_itself(prices: Prices, name: str) -> str:
+    """A minute with the model that hears and speaks by itself."""
+    costs = [prices.cost(name, unit, amount) for unit, amount in _SPOKEN_MINUTE.items()]
+    if not any(costs):
+        return f"with {name}: nobody here knows its price (CALLBOT_PRICES)"
+    amount = sum((cost.amount for cost in costs if cost is not None), Decimal(0))
+    return f"about {_money(amount)} a minute, and the carrier, where {name} hears, thinks and speaks"
 
 
 def _money(amount: Decimal) -> str:

@@ -14,9 +14,9 @@ from callbot.workers import supervise
 
 def serve(*, host: str | None, port: int | None, workers: int | None, services: str) -> int:
     """Until a signal, and until the last call is over. ``services``: where their factory is imported from."""
-    settings = load()
+    settings = load() if workers is None else load(workers=workers)
     logs.configure(settings)
-    workers = settings.workers if workers is None else workers
+    workers = settings.workers
     # A taken port is told at once, and the port that 0 stands for is known.
     listener = listen(settings.host if host is None else host, settings.port if port is None else port)
     with contextlib.closing(listener):

@@ -204,6 +204,8 @@ _KINDS = {
 _LAST_WORD = re.compile(r"[^\W_]+[\W_]*\Z")
 _ADDRESS_BEGUN = re.compile(r"@|\b(?:at|dot|arroba|punto|underscore|dash|guion)\b")
 _SHORTEST_SENTENCE = 3
+_MARKS = ".,;:!?¡¿…\"'“”‘–—-"
+"""What stands around words and is not said."""
 
 
 def said(
@@ -251,6 +253,49 @@ def is_interruption(text: str, language: str = "en") -> bool:
         signs.interruptions.fullmatch(" ".join(words[:length])) for length in range(1, min(4, len(words)) + 1)
     )
     return starts or (text.rstrip().endswith("?") and not _made_of(words, signs.backchannels))
+
+
+def is_question(text: str, language: str = "en") -> bool:
+    """Whether ``text`` asks something, by its mark or its first words: "hello, where is my order"."""
+    words = _split(text)
+    signs = _signs(language)
+    if text.rstrip().endswith("?"):
+        return True
+    while words and (words[0] in signs.fillers or signs.openers.fullmatch(words[0])):
+        words = words[1:]
+    return bool(words) and words[0] in signs.questions
+
+
+def is_courtesy(text: str, language: str = "en") -> bool:
+    """Whether ``text`` is nothing but thanks, a greeting, "no", "that's all" and the like."""
+    words = _split(text)
+    signs = _signs(language)
+    reached = 0
+    while reached < len(words):
+        kinds = (signs.small_talk, signs.openers, signs.backchannels)
+        longest = max(
+            (
+                length
+                for length in range(1, 5)
+                if reached + length <= len(words)
+                and any(kind.fullmatch(" ".join(words[reached : reached + length])) for kind in kinds)
+            ),
+            default=0,
+        )
+        if not longest:
+            return False
+        reached += longest
+    return bool(words)
+
+
+def same_words(one: str, other: str) -> bool:
+    """Whether they differ in nothing but capitals and the marks around words: "$5" is not "5"."""
+    return _bare(one) == _bare(other)
+
+
+def _bare(text: str) -> list[str]:
+    bare = (word.strip(_MARKS) for word in text.lower().replace("’", "'").split())
+    return [word for word in bare if word]
 
 
 def _signs(language: str) -> _Signs:

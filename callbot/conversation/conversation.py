@@ -27,7 +27,6 @@ from callbot.agents.brain import (
     HandOff,
     History,
     Noticed,
-    Nudge,
     OfferHuman,
     Remember,
     Request,
@@ -36,8 +35,7 @@ from callbot.agents.brain import (
     Tried,
 )
 from callbot.call import Call, Disposition, EndedBy
-from callbot.conversation import completeness, echo
-from callbot.conversation.completeness import Said
+from callbot.conversation.ahead import Ahead
 from callbot.conversation.effects import (
     ClearAudio,
     Effect,
@@ -47,7 +45,6 @@ from callbot.conversation.effects import (
     Noted,
     Phrase,
     ReleaseReply,
-    SayMeanwhile,
     SendAudio,
     StartHearing,
     StartReply,
@@ -73,26 +70,28 @@ from callbot.conversation.events import (
     Told,
     Wasted,
 )
-from callbot.conversation.farewell import is_farewell
+from callbot.conversation.lateness import Lateness
+from callbot.conversation.overlap import Overlap
 from callbot.conversation.patience import Patience
 from callbot.conversation.rules import TurnRules
-from callbot.conversation.transcript import Handoff, Noticing, ProviderFailure, Transcript, Turn
-from callbot.conversation.turns import AgentTurn, CallerTurn, Mishearing
+from callbot.conversation.silence import Silence
+from callbot.conversation.transcript import Noticing, Transcript, Turn
+from callbot.conversation.turns import BLIP, AgentTurn, CallerTurn, Mishearing
 from callbot.media_stream.playback import Clip, Playback
-from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
-from callbot.providers.accounting import Used
+from callbot.media_stream.vad import SpeechHeld, SpeechPaused, SpeechResumed, SpeechStarted, SpeechStopped
 from callbot.providers.ports import Transcribed
 from callbot.routing.handoff import NOT_THERE, ContextPacket, Passing, Switches
 from callbot.routing.intake import Choice
 
-_SURE: Final = (Said.ANSWER, Said.SENTENCE)
-"""What words must look like that the recogniser is still working on."""
+_YES_OR_NO: Final = "[12]"
+"""By key."""
 LOOK_AGAIN: Final = 0.02
 """Seconds, one frame."""
 MOST_FAILURES: Final = 2
 """So many broken replies in a row end the call with an apology."""
-MOST_UNHEARD: Final = 2
-"""So often in a row the caller is asked to say it again, because no recogniser hears them."""
+MOST_UNHEARD: Final = 1
+"""So often in a row the caller is asked to say it again, because no recogniser hears them. Then they are
+asked to answer with keys."""
 
 
 Intake = Callable[[str], Choice | None]
@@ -103,11 +102,17 @@ class Conversation:
     """One call. Feed ``handle``; perform what it returns; call it again when ``deadline`` is due.
 
     A call whose stream was lost goes on in a new conversation, whose turns are numbered on from
-    ``turns_before``.
+    ``turns_before``. ``lateness`` is what the process knows of its providers.
     """
 
     def __init__(
-        self, rules: TurnRules, call: Call, intake: Intake | None = None, *, turns_before: int = 0
+        self,
+        rules: TurnRules,
+        call: Call,
+        intake: Intake | None = None,
+        *,
+        turns_before: int = 0,
+        lateness: Lateness | None = None,
     ) -> None:
         self.transcript = Transcript()
         self.playback = Playback()
@@ -124,17 +129,14 @@ class Conversation:
         self._answered: dict[int, int] = {}
         self._switches = Switches()
         self._speaker: str | None = None
-        self._quiet_since: float | None = None
-        self._nudges = 0
+        self._silence = Silence(rules)
         self._owed: HandOff | None = None
         self._withdrawn: AgentTurn | None = None
-        self._ahead: AgentTurn | None = None
-        """A reply to what was said before a pause that may be the end of the turn."""
-        self._discarded = 0
+        self._ahead = Ahead(rules)
         self._wordless: CallerTurn | None = None
         """The turn before, in which no words were heard: they may come yet."""
         self._unheard_turns = 0
-        self._patience = Patience(rules)
+        self._patience = Patience(rules, lateness or Lateness())
         self._echoes = False
         """We have come back to ourselves: whoever speaks while we do, it takes words to stop us."""
         self._intake = intake
@@ -155,12 +157,16 @@ class Conversation:
         """The number of the newest turn."""
         return self._turn
 
+    @property
+    def _overlap(self) -> Overlap:
+        return Overlap(self._rules, self.playback, self._caller, self._reply, self._expect, self.language)
+
     def history(self) -> History:
         """What a brain may know now."""
         transcript = self.transcript
         lines = transcript.lines()
-        if self._ahead is not None:  # its brain is asked before the turn is in the transcript
-            lines = (*lines, ("caller", self._ahead.answered))
+        if self._ahead.reply is not None:  # its brain is asked before the turn is in the transcript
+            lines = (*lines, ("caller", self._ahead.reply.answered))
         return History(
             self._call,
             lines,
@@ -180,19 +186,21 @@ class Conversation:
                 return self._speech_started(at)
             case SpeechHeld(_, seconds, hum):
                 return self._speech_held(seconds, hum, now)
+            case SpeechPaused(at):
+                return self._speech_paused(at, now)
+            case SpeechResumed():
+                return self._speech_resumed()
             case SpeechStopped(at):
                 return self._speech_stopped(at, now)
             case Transcribed():
                 return self._transcribed(event, now)
             case Meant(turn, text):
                 if reply := self._current(turn):
-                    reply.sentences.append(text)
-                    reply.last_news = now
+                    reply.means(text, now)
                 return []
             case Spoke(turn, clip):
-                if reply := self._current(turn):
-                    reply.held.append(clip)
-                    reply.last_news = now
+                if (reply := self._current(turn)) and reply.speaks(clip, now):
+                    self._patience.spoke(reply)
                 return self._pump(now)
             case Filled():
                 return self._filled(event, now)
@@ -214,10 +222,7 @@ class Conversation:
                 self.language, self._speaker = language, agent
                 return []
             case Told(news):
-                if isinstance(news, Used):
-                    self.transcript.used.add(news)
-                else:
-                    self.transcript.failures.append(ProviderFailure(now, self._turn, news))
+                self.transcript.told(news, now, self._turn)
                 return []
             case Wasted(used):
                 self.transcript.wasted.add(used)
@@ -242,9 +247,8 @@ class Conversation:
 
     def _speech_started(self, at: float) -> list[Effect]:
         if self._caller is not None:
-            self._caller.stopped = None
-            self._caller.final = False
-            return self._discard_ahead()
+            self._caller.speaks_on()
+            return self._ahead.discard()
         self._wordless = None
         self._utterance += 1
         self._caller = CallerTurn(self._utterance, at)
@@ -258,14 +262,33 @@ class Conversation:
             return []  # on a line that echoes, words decide
         return [] if hum and seconds < self._rules.hold_hum else self._pause(reply, now)
 
+    def _speech_paused(self, at: float, now: float) -> list[Effect]:
+        """Ask for the words at once: if it is the end of the turn, nothing was lost."""
+        caller = self._caller
+        if caller is None or not caller.hearing or self._reply is not None or at - caller.started < BLIP:
+            return []
+        caller.pausing = at
+        return [FlushHearing(), *self._think_ahead(now)]
+
+    def _speech_resumed(self) -> list[Effect]:
+        if self._caller is None or self._caller.pausing is None:
+            return []
+        self._caller.speaks_on()
+        return self._ahead.discard()
+
     def _speech_stopped(self, at: float, now: float) -> list[Effect]:
         caller = self._caller
         if caller is None:
             return []
-        caller.stopped = at
+        flushed, final = caller.pausing == at, caller.early
+        caller.stopped, caller.pausing, caller.early = at, None, None
         if caller.blip and not caller.digits:
             return self._dismiss(now)
-        return [FlushHearing(), *self._think_ahead(now)] if caller.hearing else []
+        if not caller.hearing:
+            return []
+        if not flushed:
+            return [FlushHearing(), *self._think_ahead(now)]
+        return self._transcribed(final, now) if final is not None else self._think_ahead(now)
 
     def _transcribed(self, event: Transcribed, now: float) -> list[Effect]:
         caller = self._caller
@@ -274,16 +297,19 @@ class Conversation:
         if caller.final and not event.final:
             return []  # a partial that was overtaken by its final
         caller.text = self._without_echo(event.text.strip(), caller)
+        caller.heard_at, caller.turn_over = now, event.turn_over
         caller.final = event.final and not caller.speaking
+        if event.final and caller.pausing is not None:
+            caller.early = event
         reply = self._reply
         if caller.final and caller.echo and not caller.text and not caller.digits:
             self._echoes = True
             return self._dismiss(now)
         if reply is None or caller.digits:
             return self._think_ahead(now)
-        if caller.final and self._ignorable(caller.text):
+        if caller.final and self._overlap.ignorable(caller.text):
             return self._dismiss(now)
-        if not self._deliberate(caller):
+        if not self._overlap.deliberate(caller):
             return []
         if reply.paused:
             return self._stop_reply(now)
@@ -291,56 +317,10 @@ class Conversation:
 
     def _without_echo(self, text: str, caller: CallerTurn) -> str:
         """What of it is the caller's, when it may be our own voice that comes back."""
-        if caller.started > self.playback.ends_at + echo.LAG:
-            return text
-        ours = [turn.text for turn in self.transcript.turns[-3:] if turn.who == "agent"]
-        if self._reply is not None:
-            ours.append(self._reply.text)
-        reply = self._reply
-        suspicion = echo.KNOWN if self._echoes else echo.NONE
-        if (
-            reply is not None
-            and reply.paused
-            and caller.ended_within(echo.ENDS_WITHIN, self.playback.ends_at)
-        ):
-            suspicion = echo.IT_STOPPED_WITH_US
-        theirs = echo.without_echo(text, " ".join(ours), suspicion, language=self.language)
+        said = [turn.text for turn in self.transcript.turns[-3:] if turn.who == "agent"]
+        theirs = self._overlap.without_echo(text, caller, said, echoes=self._echoes)
         caller.echo |= theirs != text
         return theirs
-
-    def _deliberate(self, caller: CallerTurn) -> bool:
-        """The words so far are meant for us, not just a sign of listening."""
-        if caller.final:
-            return not self._ignorable(caller.text)
-        return completeness.is_interruption(caller.text, self.language) or (
-            len(caller.text.split()) > 2 and not self._ignorable(caller.text)
-        )
-
-    def _ignorable(self, text: str) -> bool:
-        """Said while we speak, these words do not take the floor."""
-        if not any(letter.isalnum() for letter in text):
-            return True
-        reply = self._reply
-        if reply is None:
-            return False
-        if self._caller is not None and self._caller.only_hummed(self._rules):
-            return True
-        if reply.ending is not None and is_farewell(text, self.language):
-            return True
-        if reply.changed and self._goes_on(reply) and not completeness.is_interruption(text, self.language):
-            return True  # the end of the "yes" on which it was done
-        if self._expect.what in (Expecting.YES_NO, Expecting.CHOICE) and self._question_heard():
-            return False
-        return completeness.is_backchannel(text, self.language)
-
-    def _question_heard(self) -> bool:
-        """All but the last words of our reply have played: a "yes" answers its question."""
-        reply = self._reply
-        if reply is None or not reply.done or not reply.sentences:
-            return False
-        heard = len(self.playback.heard(reply.number).split())
-        meant = sum(len(sentence.split()) for sentence in reply.sentences)
-        return heard >= meant - len(reply.sentences[-1].split())
 
     def _late(self, event: Transcribed, now: float) -> list[Effect]:
         """A final for a turn that is over: keep its text; answer it if nothing was said yet."""
@@ -374,7 +354,7 @@ class Conversation:
         return self._end_caller_turn(now)
 
     def _pressed(self, digit: str, now: float) -> list[Effect]:
-        effects = self._discard_ahead()
+        effects = self._ahead.discard()
         self._wordless = None
         if self._caller is None:
             self._utterance += 1
@@ -390,7 +370,7 @@ class Conversation:
         caller.stopped = now
         caller.digits += digit
         caller.keyed_at = now
-        complete = self._expect.complete
+        complete = _YES_OR_NO if self._expect.what is Expecting.YES_NO else self._expect.complete
         if digit == "#" or (complete is not None and re.fullmatch(complete, caller.digits)):
             effects += self._end_caller_turn(now)
         return effects
@@ -404,7 +384,7 @@ class Conversation:
                 self._wordless = caller
             return self._dismiss(now)
         reply = self._reply
-        if reply is not None and not caller.digits and self._ignorable(text):
+        if reply is not None and not caller.digits and self._overlap.ignorable(text):
             return self._dismiss(now)
         effects: list[Effect] = [StopHearing()] if caller.hearing else []
         if reply is not None:
@@ -412,7 +392,8 @@ class Conversation:
                 effects += self._pause(reply, now)
             effects += self._stop_reply(now)
         self._caller = None
-        self._quiet_since, self._nudges, self._unheard_turns = None, 0, 0
+        self._silence.ends()
+        self._unheard_turns = 0
         end = caller.stopped if caller.stopped is not None else now
         withdrawn, self._withdrawn = self._withdrawn, None
         if withdrawn is not None and not self.playback.heard(withdrawn.number):
@@ -454,7 +435,7 @@ class Conversation:
         """That was no turn: nothing was said, or only "mhm". What we were saying goes on."""
         caller, self._caller = self._caller, None
         effects: list[Effect] = [StopHearing()] if caller is not None and caller.hearing else []
-        effects += self._discard_ahead()
+        effects += self._ahead.discard()
         if caller is not None and not (caller is self._wordless and caller.wordless(self._rules)):
             silent = Mishearing.ECHO if caller.echo else Mishearing.PHANTOM
             what = Mishearing.BACKCHANNEL if caller.text else silent
@@ -470,8 +451,7 @@ class Conversation:
         if self._owed is not None:
             owed, self._owed = self._owed, None
             return effects + self._switch(owed, now)
-        if self._quiet_since is None:
-            self._quiet_since = now
+        self._silence.begins(now)
         return effects
 
     # --- the agent -------------------------------------------------------------------------------
@@ -486,75 +466,57 @@ class Conversation:
     ) -> list[Effect]:
         """Let the agent who has the call reply."""
         self._turn += 1
-        if self._is_answered_by_ahead(request):
-            return self._release(now, answers)
-        effects = self._discard_ahead()
-        self._expect = Expect(Expecting.ANYTHING)
+        if (held := self._ahead.take(self._turn, self.agent, request)) is not None:
+            return self._release(held, now, answers)
+        effects = self._ahead.discard()
+        expected, self._expect = self._expect, Expect(Expecting.ANYTHING)
         self._reply = AgentTurn(
             *(self._turn, self.agent, request),
             asked_at=now,
             answers=answers,
             last_news=now,
             ending=ending,
-            waiting_since=now if answers is None else answers,
+            waiting_since=now if answers is None or _by_keys(request) else answers,
         )
-        return [*effects, StartReply(self._turn, self.agent, request), *self._acknowledge(self._reply)]
+        effects.append(StartReply(self._turn, self.agent, request))
+        return effects + self._patience.acknowledge(self._reply, expected, self.language, now)
 
     def _current(self, turn: int) -> AgentTurn | None:
         """The open reply, if this is its news; news of an old turn is stale."""
-        for reply in (self._reply, self._ahead):
+        for reply in (self._reply, self._ahead.reply):
             if reply is not None and reply.number == turn:
                 return reply
         return None
 
-    # --- thinking ahead --------------------------------------------------------------------------
+    # --- thinking ahead, and waiting -------------------------------------------------------------
 
     def _think_ahead(self, now: float) -> list[Effect]:
-        """The caller has paused: answer what they said so far, and hold the answer back."""
-        caller, ahead = self._caller, self._ahead
-        if caller is None or caller.speaking or not self._may_think_ahead(caller):
+        """The caller is silent: answer what they said so far, and hold the answer back."""
+        caller = self._caller
+        if caller is None or not caller.known or not caller.text:
             return []
-        request = Answer(caller.text)
-        if ahead is not None and ahead.request == request:
-            return []
-        effects = self._discard_ahead()
+        if not self._would_answer(caller.text):
+            return self._ahead.discard()
         # The caller's turn is first. Another reply may have had the number: it was stopped before it was told
         # of this one, and no more news of it can come.
         number = self._turn + 2
-        self._ahead = AgentTurn(number, self.agent, request, asked_at=now, last_news=now)
-        return [*effects, StartReply(number, self.agent, request, ahead=True)]
-
-    def _may_think_ahead(self, caller: CallerTurn) -> bool:
-        if caller.digits or not caller.hearing or self._reply is not None or self._withdrawn is not None:
-            return False
-        if self._discarded >= self._rules.most_discarded or self._owed is not None:
-            return False
-        said = caller.said(self._expect, self.language)
-        likely = (Said.ANSWER, Said.SENTENCE, Said.FRAGMENT, Said.OPENER) if caller.final else _SURE
-        if said not in likely or self._speaker not in (None, self.agent):
-            return False
-        return self._intake is None or self._intake(caller.text) is None  # else somebody else answers
-
-    def _is_answered_by_ahead(self, request: Request | Phrase) -> bool:
-        ahead = self._ahead
-        return (
-            ahead is not None
-            and not ahead.failed
-            and (ahead.number, ahead.agent, ahead.request)
-            == (
-                self._turn,
-                self.agent,
-                request,
-            )
+        return self._ahead.think(
+            caller, self._expect, self.language, number=number, agent=self.agent, now=now
         )
 
-    def _release(self, now: float, answers: float | None) -> list[Effect]:
+    def _would_answer(self, text: str) -> bool:
+        """It would be the agent who has the call, and nothing is on its way to the caller."""
+        if self._reply is not None or self._withdrawn is not None or self._owed is not None:
+            return False
+        if self._speaker not in (None, self.agent):
+            return False
+        return self._intake is None or self._intake(text) is None
+
+    def _release(self, reply: AgentTurn, now: float, answers: float | None) -> list[Effect]:
         """What was thought ahead is the answer."""
-        reply, self._ahead = self._ahead, None
-        assert reply is not None
         self._reply = reply
-        self._expect = Expect(Expecting.ANYTHING)
-        reply.asked_at = reply.last_news = now
+        expected, self._expect = self._expect, Expect(Expecting.ANYTHING)
+        reply.last_news = now
         reply.answers, reply.waiting_since = answers, now if answers is None else answers
         effects: list[Effect] = [ReleaseReply(reply.number)]
         acted, reply.acted = reply.acted, []
@@ -562,27 +524,8 @@ class Conversation:
             effects += self._acted(reply.number, action, now)
         effects += self._pump(now)
         if reply.silent:
-            effects += self._acknowledge(reply)
+            effects += self._patience.acknowledge(reply, expected, self.language, now)
         return effects + self._settle(now)
-
-    def _discard_ahead(self) -> list[Effect]:
-        """The caller goes on: what was thought ahead is no answer."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is None:
-            return []
-        self._discarded += 1
-        return [StopReply(ahead.number, unheard=True)]
-
-    # --- waiting ---------------------------------------------------------------------------------
-
-    def _acknowledge(self, reply: AgentTurn) -> list[Effect]:
-        phrase = self._patience.acknowledgement(reply)
-        return [SayMeanwhile(reply.number, reply.agent, phrase)] if phrase is not None else []
-
-    def _ask_for_patience(self, reply: AgentTurn) -> list[Effect]:
-        phrase = self._patience.phrase(reply)
-        reply.steps += 1
-        return [SayMeanwhile(reply.number, reply.agent, phrase)]
 
     def _patience_at(self) -> float | None:
         """When something must be said, because the caller hears nothing of the reply."""
@@ -604,12 +547,12 @@ class Conversation:
 
     def _acted(self, turn: int, action: Action, now: float) -> list[Effect]:
         reply = self._current(turn)
-        if reply is not None and reply is self._ahead:
+        if reply is not None and reply is self._ahead.reply:
             reply.acted.append(action)
             return []
         match action:
             case Did():  # also of a reply that was stopped: it has happened
-                self.transcript.done.append(action)
+                self.transcript.keep(action, turn)
                 if reply is not None:
                     reply.changed |= action.changed
                 self._switches.helped()
@@ -619,13 +562,10 @@ class Conversation:
                 pass
             case Expect():
                 self._expect = action
-            case Remember(slot):
-                self.transcript.slots[slot.name] = replace(slot, turn=turn) if not slot.turn else slot
-            case Tried(step, outcome):
-                self.transcript.tried.append((step, outcome))
-                self._switches.helped()
-            case Cited(document, passage):
-                self.transcript.cited.append(f"{document}: {passage}")
+            case Remember():
+                self.transcript.keep(action, turn)
+            case Tried() | Cited():
+                self.transcript.keep(action, turn)
                 self._switches.helped()
             case HandOff():
                 reply.hand_off = action
@@ -644,8 +584,6 @@ class Conversation:
             return []
         if not reply.held:
             return []
-        if not reply.words_sent and reply.answers is not None:
-            self._patience.replied(now - reply.answers)
         clips = list(reply.held)
         reply.held.clear()
         reply.words_sent += sum(len(clip.text.split()) for clip in clips)
@@ -664,21 +602,15 @@ class Conversation:
 
     def _pause(self, reply: AgentTurn, now: float) -> list[Effect]:
         reply.paused = True
-        rest = self.playback.clear(now).rest
-        unheard = [clip for clip in rest if not clip.filler]
-        reply.held.extendleft(reversed(unheard))
-        reply.words_sent -= sum(len(clip.text.split()) for clip in unheard)
-        if cut := sum(len(clip.text.split()) for clip in rest if clip.filler):
-            place, text = reply.fillers.pop()
-            if heard := text.split()[:-cut]:
-                reply.fillers.append((place, " ".join(heard)))
+        reply.take_back(self.playback.clear(now).rest)
         return [ClearAudio()]
 
     def _stop_reply(self, now: float) -> list[Effect]:
         """The caller has taken the floor: the reply ends here."""
+        overlap = self._overlap
         reply, self._reply = self._reply, None
         assert reply is not None
-        if not reply.changed and self._goes_on(reply):
+        if not reply.changed and overlap.goes_on(reply):
             self._withdrawn = reply
             stop: list[Effect] = [StopReply(reply.number, unheard=True)]
             heard = self.playback.heard(reply.number)
@@ -686,34 +618,10 @@ class Conversation:
         self._owed = reply.hand_off  # a switch that was announced is made, whoever interrupts it
         return [StopReply(reply.number), *self._close(reply, now, interrupted=not reply.silent)]
 
-    def _goes_on(self, reply: AgentTurn) -> bool:
-        """The caller had not finished: they spoke on before they could react to our answer."""
-        if not reply.answered or self._caller is None or not self._caller.hearing:
-            return False  # keys are never the end of a sentence
-        if self._caller.echo:
-            return False  # it was we who began so soon
-        return (
-            reply.first_sent is None or self._caller.started < reply.first_sent + self._rules.going_on_within
-        )
-
     def _close(self, reply: AgentTurn, now: float, *, interrupted: bool) -> list[Effect]:
         if not reply.text:
             return []
-        start = reply.first_sent if reply.first_sent is not None else now
-        response = None
-        if reply.answers is not None and reply.first_sent is not None:
-            response = round((reply.first_sent - reply.answers) * 1000)
-        turn = Turn(
-            reply.number,
-            "agent",
-            reply.text,
-            start,
-            now,
-            agent=reply.agent,
-            heard=self.playback.heard(reply.number),
-            interrupted=interrupted,
-            response_ms=response,
-        )
+        turn = reply.turn(now, heard=self.playback.heard(reply.number), interrupted=interrupted)
         self.transcript.turns.append(turn)
         return [TurnEnded(turn)]
 
@@ -733,8 +641,7 @@ class Conversation:
             return effects + self._hang_up(reply.ending.disposition, by)
         if reply.hand_off is not None:
             return effects + self._switch(reply.hand_off, now)
-        if not reply.nudge or self._quiet_since is None:
-            self._quiet_since = now
+        self._silence.begins(now, afresh=not reply.nudge)
         return effects
 
     def _repair(self, reply: AgentTurn, now: float) -> list[Effect]:
@@ -762,21 +669,11 @@ class Conversation:
         return [failed, *self._give(HandOff(packet.from_agent, NOT_THERE, packet.pending), now)]
 
     def _give(self, hand_off: HandOff, now: float) -> list[Effect]:
-        transcript = self.transcript
-        packet = ContextPacket(
-            from_agent=self.agent,
-            to_agent=hand_off.to,
-            reason=hand_off.reason,
-            pending=hand_off.pending,
-            slots=dict(transcript.slots),
-            tried=tuple(transcript.tried),
-            transcript=transcript.lines(),
+        handoff = self.transcript.hand_off(
+            self.agent, hand_off.to, reason=hand_off.reason, pending=hand_off.pending, at=now
         )
-        handoff = Handoff(now, packet)
-        transcript.handoffs.append(handoff)
-        transcript.agents.append(hand_off.to)
         self.agent = hand_off.to
-        return [HandedOff(handoff), *self._ask(TakeOver(packet), now)]
+        return [HandedOff(handoff), *self._ask(TakeOver(handoff.packet), now)]
 
     # --- time, and the end -----------------------------------------------------------------------
 
@@ -807,11 +704,7 @@ class Conversation:
         return at
 
     def _nudge_at(self) -> float | None:
-        if self._quiet_since is None or self._caller is not None or self._reply is not None:
-            return None
-        rules = self._rules
-        waits = (rules.first_prompt, rules.second_prompt, rules.goodbye)
-        return self._quiet_since + waits[min(self._nudges, 2)]
+        return self._silence.nudge_at if self._caller is None and self._reply is None else None
 
     def _ask_to_repeat_at(self) -> float | None:
         caller = self._wordless
@@ -826,9 +719,11 @@ class Conversation:
         self._wordless = None
         self._unheard_turns += 1
         deaf = self._note(Mishearing.DEAF, now, self._turn)
-        if self._unheard_turns > MOST_UNHEARD:
-            return [deaf, *self._ask(Phrase.APOLOGY, now, ending=EndCall(Disposition.FAILED))]
-        return [deaf, *self._ask(Phrase.NOT_HEARD, now)]
+        if self._unheard_turns <= MOST_UNHEARD:
+            return [deaf, *self._ask(Phrase.NOT_HEARD, now)]
+        if self._unheard_turns == MOST_UNHEARD + 1:
+            return [deaf, *self._ask(OfferHuman("you could not be heard", deaf=True), now)]
+        return [deaf, *self._ask(Phrase.APOLOGY, now, ending=EndCall(Disposition.FAILED))]
 
     def _reply_overdue_at(self) -> float | None:
         reply = self._reply
@@ -854,28 +749,23 @@ class Conversation:
             stop: list[Effect] = [StopReply(self._reply.number)]
             return stop + self._settle(now)
         if wait and self._reply is not None:
-            return self._ask_for_patience(self._reply)
+            return self._patience.ask(self._reply)
         if repeat:
             return self._ask_to_repeat(now)
         if nudge:
-            self._nudges += 1
-            return self._ask(Nudge(self._nudges), now)
+            return self._ask(self._silence.nudge(), now)
         return []
 
     def _unheard(self, event: DeadlinePassed, now: float) -> bool:
         """Whether the caller may have gone on, as far as we can hear: then we look again soon."""
-        caller, rules = self._caller, self._rules
-        if caller is None or not caller.hearing or caller.stopped is None:
+        over_at = self._turn_over_at()
+        if self._caller is None or over_at is None:
             return False
-        over_at = self._turn_over_at() or now
-        known = event.heard_to >= over_at - rules.heard_within and not event.stirring
-        if known or now >= caller.stopped + rules.unheard_for:
-            return False
-        caller.looked_at = now
-        return True
+        known = not event.stirring and event.heard_to >= over_at - self._rules.heard_within
+        return not known and self._caller.look_again(self._rules, now)
 
     def _time_is_up(self, now: float) -> list[Effect]:
-        effects = self._discard_ahead()
+        effects = self._ahead.discard()
         if self._reply is not None:
             if self.playback.playing:
                 effects += self._pause(self._reply, now)
@@ -890,7 +780,7 @@ class Conversation:
         return effects + self._ask(Phrase.TIME_IS_UP, now, ending=EndCall(Disposition.ABANDONED))
 
     def _hung_up(self, by: EndedBy, now: float) -> list[Effect]:
-        effects = self._discard_ahead()
+        effects = self._ahead.discard()
         reply = self._reply
         disposition = self._disposition()
         if reply is not None:
@@ -926,3 +816,8 @@ class Conversation:
         turn = Turn(self._turn, who, text, start, end)
         self.transcript.turns.append(turn)
         return turn
+
+
+def _by_keys(request: Request | Phrase) -> bool:
+    """Whoever answers by keys waits from when no more can follow: until then they know that we wait."""
+    return isinstance(request, Answer) and bool(request.digits)

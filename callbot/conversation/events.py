@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from callbot.agents.brain import Action
 from callbot.call import EndedBy
 from callbot.media_stream.playback import Clip
-from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
+from callbot.media_stream.vad import SpeechHeld, SpeechPaused, SpeechResumed, SpeechStarted, SpeechStopped
 from callbot.providers.accounting import Failed, Used
 from callbot.providers.ports import Transcribed
 
@@ -135,6 +135,8 @@ Event = (
     CallStarted
     | SpeechStarted
     | SpeechHeld
+    | SpeechPaused
+    | SpeechResumed
     | SpeechStopped
     | Transcribed
     | Pressed

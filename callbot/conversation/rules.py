@@ -27,6 +27,10 @@ class TurnRules:
 
     endpointing: tuple[WaitRow, ...]
     forced_final_after: float
+    surely_over: float
+    surely_over_wait: float
+    hardly_over: float
+    hardly_over_wait: float
     hold_hum: float
     forgive_after: float
     first_prompt: float
@@ -41,6 +45,7 @@ class TurnRules:
     still_working: float
     still_here: float
     acknowledge_if_later_than: float
+    acknowledge_unless_within: float
     most_discarded: float
     keys_end_after: float
     marks_overdue_after: float
@@ -51,8 +56,17 @@ class TurnRules:
         """The same rules for calls that may last ``seconds`` at most."""
         return replace(self, longest_call=min(seconds, self.longest_call))
 
-    def wait(self, said: Said, expecting: Expecting) -> float:
-        """Seconds from the caller's last sound to the end of the turn."""
+    def wait(self, said: Said, expecting: Expecting, turn_over: float | None = None) -> float:
+        """Seconds from the caller's last sound to the end of the turn. ``turn_over`` is how sure the
+        recogniser is of it, if it judges that (``Transcribed``)."""
+        wait = self._by_words(said, expecting)
+        if turn_over is None or said is Said.PARTIAL:
+            return wait
+        if turn_over >= self.surely_over:
+            return min(wait, self.surely_over_wait)
+        return max(wait, self.hardly_over_wait) if turn_over < self.hardly_over else wait
+
+    def _by_words(self, said: Said, expecting: Expecting) -> float:
         for row in self.endpointing:
             if row.said is said and row.expecting in (None, expecting):
                 return row.wait
@@ -60,12 +74,20 @@ class TurnRules:
 
 
 _GROUPS: Mapping[str, tuple[str, ...]] = {
+    "judged_by_the_recogniser": ("surely_over_wait", "hardly_over_wait"),
     "listening": ("heard_within", "unheard_for", "wordless_speech", "ask_again_after"),
-    "late_replies": ("one_moment", "still_working", "still_here", "acknowledge_if_later_than"),
+    "late_replies": (
+        "one_moment",
+        "still_working",
+        "still_here",
+        "acknowledge_if_later_than",
+        "acknowledge_unless_within",
+    ),
     "thinking_ahead": ("most_discarded",),
     "barge_in": ("hold_hum", "forgive_after"),
     "silence": ("first_prompt", "second_prompt", "goodbye"),
 }
+_SHARES: Mapping[str, tuple[str, ...]] = {"judged_by_the_recogniser": ("surely_over", "hardly_over")}
 _PLAIN = (
     "forced_final_after",
     "going_on_within",
@@ -90,6 +112,8 @@ def parse_rules(text: str, source: str = "rules.yaml") -> TurnRules:
         if not isinstance(inner, dict):
             raise ConfigurationError(f"{source}: '{group}' must be a mapping with {', '.join(names)}")
         numbers |= {name: _seconds(inner, name, f"{source}: {group}") for name in names}
+    for group, names in _SHARES.items():
+        numbers |= {name: _share(data[group], name, f"{source}: {group}") for name in names}
     rows = data.get("endpointing")
     if not isinstance(rows, list) or not rows:
         raise ConfigurationError(f"{source}: 'endpointing' must be a list of rows")
@@ -113,6 +137,13 @@ def _row(row: Any, where: str) -> WaitRow:
             f"{where}: expecting: {row['expecting']!r} is not one of any, {', '.join(Expecting)}"
         ) from None
     return WaitRow(said, expecting, _seconds(row, "wait", where))
+
+
+def _share(data: Mapping[str, Any], name: str, where: str) -> float:
+    value = data.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ConfigurationError(f"{where}: '{name}' must be a number from 0 to 1, not {value!r}")
+    return float(value)
 
 
 def _seconds(data: Mapping[str, Any], name: str, where: str) -> float:

@@ -1,12 +1,12 @@
 """The call as it was said and heard."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from callbot.agents.brain import Did
+from callbot.agents.brain import Cited, Did, Remember, Tried
 from callbot.call import Disposition, EndedBy
-from callbot.providers.accounting import Amounts, Failed
+from callbot.providers.accounting import Amounts, Failed, Used
 from callbot.routing.handoff import ContextPacket, SlotValue
 
 
@@ -148,6 +148,41 @@ class Transcript:
         """The places in ``lines`` of what the caller did not hear to its end."""
         said = [turn for turn in self.turns if turn.text]
         return frozenset(at for at, turn in enumerate(said) if turn.interrupted)
+
+    def keep(self, action: Did | Remember | Tried | Cited, turn: int) -> None:
+        """What a brain did in this turn."""
+        match action:
+            case Did():
+                self.done.append(action)
+            case Remember(slot):
+                self.slots[slot.name] = slot if slot.turn else replace(slot, turn=turn)
+            case Tried(step, outcome):
+                self.tried.append((step, outcome))
+            case Cited(document, passage):
+                self.cited.append(f"{document}: {passage}")
+
+    def told(self, news: Used | Failed, at: float, turn: int) -> None:
+        """A provider was used, or failed."""
+        if isinstance(news, Used):
+            self.used.add(news)
+        else:
+            self.failures.append(ProviderFailure(at, turn, news))
+
+    def hand_off(self, from_agent: str, to_agent: str, *, reason: str, pending: str, at: float) -> Handoff:
+        """The call goes from one agent to another, with all that is known."""
+        packet = ContextPacket(
+            from_agent=from_agent,
+            to_agent=to_agent,
+            reason=reason,
+            pending=pending,
+            slots=dict(self.slots),
+            tried=tuple(self.tried),
+            transcript=self.lines(),
+        )
+        handoff = Handoff(at, packet)
+        self.handoffs.append(handoff)
+        self.agents.append(to_agent)
+        return handoff
 
     def extend(self, text: str, end: float) -> Turn:
         """The caller's last turn was not over: it goes on with this."""

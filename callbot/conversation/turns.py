@@ -1,6 +1,7 @@
 """The two turns that can be open at once: the caller's, and the agent's reply."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -9,7 +10,9 @@ from callbot.conversation import completeness
 from callbot.conversation.completeness import Said
 from callbot.conversation.effects import Phrase
 from callbot.conversation.rules import TurnRules
+from callbot.conversation.transcript import Turn
 from callbot.media_stream.playback import Clip
+from callbot.providers.ports import Transcribed
 
 BLIP = 0.08
 """Sound shorter than this, in seconds, is a click and not a word."""
@@ -42,8 +45,16 @@ class CallerTurn:
     started: float
     stopped: float | None = None
     """When they last fell silent; None while they speak."""
+    pausing: float | None = None
+    """The last sound before what may be silence, or only a dip in the sound."""
+    early: Transcribed | None = None
+    """The final of that, for which the recogniser was asked at once."""
     text: str = ""
+    heard_at: float = 0.0
+    """When the recogniser last told of it."""
     final: bool = False
+    turn_over: float | None = None
+    """How sure the recogniser is that the turn is over."""
     hummed: bool | None = None
     """Every look at the sound said that the mouth is closed; None before the first."""
     echo: bool = False
@@ -63,9 +74,27 @@ class CallerTurn:
         return self.stopped is None
 
     @property
+    def known(self) -> bool:
+        """The recogniser has told of it since the last sound: before, it cannot have heard the last word."""
+        last_sound = self.pausing if self.stopped is None else self.stopped
+        return last_sound is not None and self.heard_at >= last_sound
+
+    @property
     def blip(self) -> bool:
         """So short and wordless that it cannot have been speech."""
         return self.stopped is not None and self.stopped - self.started < BLIP and not self.text
+
+    def speaks_on(self) -> None:
+        """It was not the end."""
+        self.stopped = self.pausing = self.early = self.turn_over = None
+        self.final = False
+
+    def look_again(self, rules: TurnRules, now: float) -> bool:
+        """Their turn would be over, had we heard their silence. Whether that is to be waited for."""
+        if not self.hearing or self.stopped is None or now >= self.stopped + rules.unheard_for:
+            return False
+        self.looked_at = now
+        return True
 
     def only_hummed(self, rules: TurnRules) -> bool:
         """A short hum: whatever words a recogniser makes of it, it was "mhm"."""
@@ -92,7 +121,7 @@ class CallerTurn:
         if not self.final:
             wait = rules.forced_final_after if self.text else rules.wait(Said.NOTHING, expect.what)
             return self.stopped + wait
-        return self.stopped + rules.wait(self.said(expect, language), expect.what)
+        return self.stopped + rules.wait(self.said(expect, language), expect.what, self.turn_over)
 
     def said(self, expect: Expect, language: str) -> Said:
         """What the words so far look like. It is asked after every event until the turn is over."""
@@ -110,11 +139,16 @@ class AgentTurn:
     agent: str
     request: Request | Phrase
     asked_at: float
+    """When its brain was."""
     answers: float | None = None
     """When the caller's speech that this answers ended."""
     sentences: list[str] = field(default_factory=list)
     held: deque[Clip] = field(default_factory=deque)
     """Ready and not sent: the caller is speaking, or may be."""
+    meant_at: float | None = None
+    """When its first sentence was there..."""
+    spoke_at: float | None = None
+    """...and the first sound of it."""
     first_sent: float | None = None
     last_news: float = 0.0
     paused: bool = False
@@ -133,6 +167,50 @@ class AgentTurn:
     words_sent: int = 0
     fillers: list[tuple[int, str]] = field(default_factory=list)
     """What was said meanwhile, and after how many words of the reply."""
+
+    def means(self, sentence: str, now: float) -> None:
+        """Its next sentence is there."""
+        self.sentences.append(sentence)
+        self.last_news = now
+        if self.meant_at is None:
+            self.meant_at = now
+
+    def speaks(self, clip: Clip, now: float) -> bool:
+        """Its next sound is there. Whether it is the first."""
+        self.held.append(clip)
+        self.last_news = now
+        first = self.spoke_at is None
+        if first:
+            self.spoke_at = now
+        return first
+
+    def take_back(self, rest: Sequence[Clip]) -> None:
+        """So much of what was sent has not been heard: it is to be sent again, but for what was said
+        meanwhile."""
+        unheard = [clip for clip in rest if not clip.filler]
+        self.held.extendleft(reversed(unheard))
+        self.words_sent -= sum(len(clip.text.split()) for clip in unheard)
+        if cut := sum(len(clip.text.split()) for clip in rest if clip.filler):
+            place, text = self.fillers.pop()
+            if heard := text.split()[:-cut]:
+                self.fillers.append((place, " ".join(heard)))
+
+    def turn(self, now: float, *, heard: str, interrupted: bool) -> Turn:
+        """What it was, now that it is over."""
+        response = None
+        if self.answers is not None and self.first_sent is not None:
+            response = round((self.first_sent - self.answers) * 1000)
+        return Turn(
+            self.number,
+            "agent",
+            self.text,
+            now if self.first_sent is None else self.first_sent,
+            now,
+            agent=self.agent,
+            heard=heard,
+            interrupted=interrupted,
+            response_ms=response,
+        )
 
     @property
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""Frames of one call to speech that starts, is held, and stops.
+"""Frames of one call to speech that starts, is held, pauses, and stops.
 
 A neural detector gives a probability per 32 ms chunk. It is a port (``SpeechDetector``) whose run
 takes a batch, so one inference can serve many calls: ``feed`` returns the chunks that are due,
@@ -47,15 +47,30 @@ class SpeechHeld:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechPaused:
+    """The first sign of silence: the last sound of speech was at ``at``, as far as we know. ``SpeechStopped``
+    of the same time follows, or ``SpeechResumed``."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechResumed:
+    """It was no silence, only a dip in the sound."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechStopped:
-    """The caller paused; the last sound of speech was at ``at``."""
+    """The caller is silent; the last sound of speech was at ``at``."""
 
     at: float
 
 
 _LINEAR: Final = samples(bytes(range(256)))
 
-Activity = SpeechStarted | SpeechHeld | SpeechStopped
+Activity = SpeechStarted | SpeechHeld | SpeechPaused | SpeechResumed | SpeechStopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,8 @@ class SmootherRules:
     start_above: float = 0.5
     start_chunks: int = 2
     stop_below: float = 0.35
+    pause_chunks: int = 1
+    """After so many below it ``SpeechPaused`` is told. In the recordings one in six is only a dip."""
     stop_chunks: int = 3
     held_chunks: tuple[int, ...] = (5, 10, 19, 31)
     """After so many chunks of speech ``SpeechHeld`` is told: 160 ms, 320 ms, 608 ms, about 1 s."""
@@ -122,14 +139,16 @@ class Smoother:
             return [SpeechStarted(self._onset), *self._held(ends_at, hum, opened)]
         self._chunks += 1
         if probability >= rules.stop_below:
+            resumed: list[Activity] = [SpeechResumed(ends_at)] if self._run >= rules.pause_chunks else []
             self._run = 0
             self._last_speech = ends_at
-        else:
-            self._run += 1
-            if self._run >= rules.stop_chunks:
-                self.speaking, self._run = False, 0
-                return [SpeechStopped(max(self._onset, self._last_speech - _TAIL))]
-        return self._held(ends_at, hum, opened) if self._run == 0 else []
+            return resumed + self._held(ends_at, hum, opened)
+        self._run += 1
+        last_sound = max(self._onset, self._last_speech - _TAIL)
+        if self._run >= rules.stop_chunks:
+            self.speaking, self._run = False, 0
+            return [SpeechStopped(last_sound)]
+        return [SpeechPaused(last_sound)] if self._run == rules.pause_chunks else []
 
     def _held(self, ends_at: float, hum: Callable[[], bool], opened: Callable[[], bool]) -> list[Activity]:
         """A mouth that was open once has not hummed, whatever it does later."""

@@ -25,7 +25,7 @@ from callbot.conversation.effects import (
     StopReply,
     TurnEnded,
 )
-from callbot.conversation.events import CallStarted, Event, HungUp, Meant, ReplyFailed, Spoke, Told
+from callbot.conversation.events import CallStarted, Event, Filled, HungUp, Meant, ReplyFailed, Spoke, Told
 from callbot.conversation.transcript import Turn
 from callbot.media_stream.audio import seconds
 from callbot.media_stream.vad import SpeechHeld, SpeechStarted
@@ -42,7 +42,7 @@ class _Call:
     cause: Event | None = None
     """The event that the effects we hear of are about."""
     ahead: int = 0
-    """The reply that was begun last before the caller's turn was over, and whether its words are there."""
+    """The reply that is made before the caller's turn is over, if any, and whether its words are there."""
     ahead_is_meant: bool = False
     reply: int = 0
     asked_at: float = 0.0
@@ -104,6 +104,10 @@ class CallMeter:
             case ReleaseReply(turn):
                 self._asked(call, turn, None, now)
                 call.meant_at = now if call.ahead_is_meant else None
+                call.ahead = 0
+            case StopReply(turn) if turn == call.ahead:
+                call.ahead = 0
+                metrics.replies_discarded.inc()
             case StopReply(unheard=unheard):
                 call.runs_out_at = None
                 if unheard:
@@ -112,8 +116,10 @@ class CallMeter:
                 self._cleared(call, now)
             case StartHearing(utterance):
                 call.utterance = utterance
-            case FlushHearing() | StopHearing() | Noted():
+            case FlushHearing() | StopHearing():
                 pass
+            case Noted(what):
+                metrics.noticed.labels(what).inc()
             case TurnEnded(turn):
                 self._turn(call, turn)
             case HandedOff():
@@ -150,6 +156,9 @@ class CallMeter:
 
     def _sent(self, call: _Call, audio: bytes, now: float) -> None:
         metrics = self._metrics
+        ran_out_at, call.runs_out_at = call.runs_out_at, max(now, call.runs_out_at or now) + seconds(audio)
+        if isinstance(call.cause, Filled):
+            return  # said meanwhile: the reply is still to come
         at_once = call.sent_at_once(now)
         if call.silent and at_once:
             taken = now - call.asked_at
@@ -159,10 +168,9 @@ class CallMeter:
             elif call.meant_at is not None:
                 metrics.response_part.labels("brain").observe(call.meant_at - call.asked_at)
                 metrics.response_part.labels("voice").observe(now - call.meant_at)
+        if ran_out_at is not None and ran_out_at < now and at_once and not call.silent:
+            metrics.underruns.observe(now - ran_out_at)
         call.silent = False
-        if call.runs_out_at is not None and call.runs_out_at < now and at_once:
-            metrics.underruns.observe(now - call.runs_out_at)
-        call.runs_out_at = max(now, call.runs_out_at or now) + seconds(audio)
 
     def _cleared(self, call: _Call, now: float) -> None:
         call.runs_out_at = None

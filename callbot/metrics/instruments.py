@@ -9,10 +9,13 @@ from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from callbot.agents.thought import Notice
 from callbot.call import Disposition
 from callbot.conversation.effects import Phrase
+from callbot.conversation.turns import Mishearing
 from callbot.errors import Trouble
 from callbot.providers.accounting import Port, Unit
+from callbot.routing.handoff import Passing
 
 BAD_MESSAGES: Final = ("binary", "oversize", "json", "base64", "shape")
 """``BadMessage.kind`` of a media stream."""
@@ -22,7 +25,14 @@ QUEUES: Final = ("recorder", "detection", "inference")
 PARTS: Final = ("endpointing", "brain", "voice")
 UNITS: Final = {
     Port.STT: (Unit.SECONDS_HEARD,),
-    Port.LLM: (Unit.TOKENS_READ, Unit.TOKENS_CACHED, Unit.TOKENS_WRITTEN),
+    Port.LLM: (
+        Unit.TOKENS_READ,
+        Unit.TOKENS_CACHED,
+        Unit.TOKENS_WRITTEN,
+        Unit.AUDIO_TOKENS_READ,
+        Unit.AUDIO_TOKENS_CACHED,
+        Unit.AUDIO_TOKENS_WRITTEN,
+    ),
     Port.TTS: (Unit.CHARACTERS_SPOKEN,),
 }
 
@@ -127,8 +137,17 @@ class Metrics:
             "callbot_replies_withdrawn_total",
             "Replies taken back because the caller had not finished: turns that were ended too early.",
         )
+        self.replies_discarded = self._counter(
+            "callbot_replies_discarded_total",
+            "Replies thought ahead and thrown away: the caller went on, or other words were heard.",
+        )
         self.reply_failures = self._counter(
             "callbot_reply_failures_total", "Replies that broke: a provider failed, or a bug of ours."
+        )
+        self.noticed = self._counter(
+            "callbot_noticed_total",
+            "Things that went wrong in calls and were put right, by what.",
+            what=(*Mishearing, *Passing, *Notice),
         )
         self.phrases = self._counter(
             "callbot_phrases_total", "Things that the call itself had to say, by what.", phrase=Phrase

@@ -29,6 +29,7 @@ _OF_VENDOR: Final = {
     "elevenlabs-http": "elevenlabs",
     "openai": "openai",
     "openai-file": "openai",
+    "openai-realtime": "openai",
     "openai-responses": "openai",
 }
 USUAL: Final[dict[Port, dict[str, str]]] = {
@@ -39,13 +40,18 @@ USUAL: Final[dict[Port, dict[str, str]]] = {
         "openai": "gpt-live-transcribe",
         "openai-file": "gpt-transcribe",
     },
-    Port.LLM: {"openai": "gpt-5.4-mini", "openai-responses": "gpt-5.4-mini"},
+    Port.LLM: {
+        "openai": "gpt-5.4-mini",
+        "openai-realtime": "gpt-realtime-2.1/marin",
+        "openai-responses": "gpt-5.4-mini",
+    },
     Port.TTS: {
         "cartesia": "sonic-3/6ccbfb76-1fc6-48f7-b71d-91ac6298247b",
         "deepgram": "aura-2-thalia-en",
         "elevenlabs": "eleven_flash_v2_5/JBFqnCBsd6RMkjVDRZzb",
         "elevenlabs-http": "eleven_flash_v2_5/JBFqnCBsd6RMkjVDRZzb",
         "openai": "gpt-4o-mini-tts/marin",
+        "openai-realtime": "gpt-realtime-2.1/marin",
     },
 }
 """By port: the model, and voice, of a vendor's adapter that is named without."""
@@ -83,6 +89,25 @@ def choose(port: Port, setting: str, accounts: Accounts, *, local: Iterable[str]
         missing = "; ".join(f"{name}: {why}" for name, why in choice.passed_over) or "it names nothing"
         raise ConfigurationError(f"{_SETTING[port]}={setting} leaves nothing to use. {missing}")
     return choice
+
+
+def choose_speech_to_speech(setting: str, accounts: Accounts) -> Choice:
+    """Likewise the model that hears and speaks by itself, for the agents that think with one: of those that
+    are named the first that can be used, and none for ``none``.
+
+    Raises ``ConfigurationError`` when one is named and cannot be used.
+    """
+    named = names_in(setting)
+    if named == ("none",):
+        return Choice(())
+    if named == (AUTO,):
+        own = not _fits(Port.STT, "openai", accounts) if "openai" in accounts else True
+        return Choice(() if own else (whole(Port.LLM, "openai-realtime"),))
+    choice = usable(named, accounts, port=Port.LLM)
+    if not choice.names:
+        missing = "; ".join(f"{name}: {why}" for name, why in choice.passed_over) or "it names nothing"
+        raise ConfigurationError(f"CALLBOT_SPEECH_TO_SPEECH={setting} leaves nothing to use. {missing}")
+    return Choice(choice.names[:1], choice.passed_over)
 
 
 def _fits(port: Port, vendor: str, accounts: Accounts) -> bool:

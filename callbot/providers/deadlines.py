@@ -105,7 +105,7 @@ async def in_time(
                 raise _late(provider, clock() - asked, first=first) from error
             except CallbotError:
                 raise
-            except Exception as error:
+            except Exception as error:  # a bug in an adapter: see above
                 log.exception("an adapter broke", provider=provider)
                 raise ProviderError(
                     f"{provider}: {type(error).__name__}", retryable=False, provider=provider

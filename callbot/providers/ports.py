@@ -162,11 +162,15 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """``cached`` are those of ``read`` that the vendor had in its cache."""
+    """``cached`` are those of ``read`` that the vendor had in its cache. Tokens of audio are counted apart,
+    and are not among these."""
 
     read: int
     cached: int
     written: int
+    audio_read: int = 0
+    audio_cached: int = 0
+    audio_written: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +181,7 @@ class Finished:
     usage: TokenUsage | None = None
 
 
-Piece = Words | ToolCall | Finished
+Piece = Words | Speech | ToolCall | Finished
 
 
 @runtime_checkable
@@ -188,9 +192,22 @@ class LanguageModel(Protocol):
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """Text as it comes, tool calls whole (in the order of their first fragment), and ``Finished`` last.
+        A model that speaks by itself gives ``Speech`` instead of ``Words``.
 
         Raises ``ProviderError``. Closing the iterator closes the vendor's stream.
         """
+
+
+@runtime_checkable
+class SpeechToSpeech(LanguageModel, Protocol):
+    """A model that hears the caller by itself and answers in a voice of its own; each call has one.
+
+    It is asked like any ``LanguageModel``, once it has ears. A prompt tells the call as it was heard: what
+    the model has in mind of it, as sound, is made to agree with that before it answers.
+    """
+
+    def for_call(self, languages: Sequence[str]) -> SpeechToText:
+        """Its ears, on a line of their own that takes the place of the one before. See ``Hearing``."""
 
 
 @runtime_checkable

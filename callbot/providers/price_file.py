@@ -22,6 +22,9 @@ _PER: Final[Mapping[Unit, Mapping[str, Decimal]]] = {
     Unit.TOKENS_READ: _NUMBERS,
     Unit.TOKENS_CACHED: _NUMBERS,
     Unit.TOKENS_WRITTEN: _NUMBERS,
+    Unit.AUDIO_TOKENS_READ: _NUMBERS,
+    Unit.AUDIO_TOKENS_CACHED: _NUMBERS,
+    Unit.AUDIO_TOKENS_WRITTEN: _NUMBERS,
     Unit.CHARACTERS_SPOKEN: _NUMBERS,
 }
 _UNITS: Final = frozenset(Unit)

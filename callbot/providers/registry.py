@@ -1,9 +1,10 @@
 """Names in settings to adapters. An adapter that no setting names is never imported.
 
-Other packages add theirs by entry points in the groups ``callbot.stt``, ``callbot.llm`` and
-``callbot.tts``: a function of the name as it was set and of ``Models`` that returns a ``Hearing``, a
-``LanguageModel`` or a ``TextToSpeech``. What stands after the first colon in a name is the adapter's own:
-``espeak:es``; for a vendor it is the model, and for its voices the model and, after a slash, the voice.
+Other packages add theirs by entry points in the groups ``callbot.stt``, ``callbot.llm``, ``callbot.tts`` and
+``callbot.speech_to_speech``: a function of the name as it was set and of ``Models`` that returns a
+``Hearing``, a ``LanguageModel``, a ``TextToSpeech``, or what makes a ``SpeechToSpeech`` for each call. What
+stands after the first colon in a name is the adapter's own: ``espeak:es``; for a vendor it is the model, and
+for its voices the model and, after a slash, the voice.
 """
 
 import difflib
@@ -16,7 +17,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from callbot.errors import ConfigurationError, ModelMissing
 from callbot.providers.inference import InferencePool
-from callbot.providers.ports import LanguageModel, SpeechToText, TextToSpeech
+from callbot.providers.ports import LanguageModel, SpeechToSpeech, SpeechToText, TextToSpeech
 from callbot.vendors import Accounts
 
 Model = TypeVar("Model")
@@ -37,6 +38,10 @@ LLM: Final[Mapping[str, str]] = {
     "openai": "callbot.providers.llm.openai:language_model",
     "openai-responses": "callbot.providers.llm.openai_responses:language_model",
 }
+SPEECH_TO_SPEECH: Final[Mapping[str, str]] = {
+    "fake": "callbot.providers.speech_to_speech.fake:speech_to_speech",
+    "openai-realtime": "callbot.providers.speech_to_speech.openai:speech_to_speech",
+}
 TTS: Final[Mapping[str, str]] = {
     "cartesia": "callbot.providers.tts.cartesia:voice",
     "deepgram": "callbot.providers.tts.deepgram:voice",
@@ -48,6 +53,7 @@ TTS: Final[Mapping[str, str]] = {
     "hibari-bright": "callbot.providers.tts.hibari:voice",
     "hibari-low": "callbot.providers.tts.hibari:voice",
     "openai": "callbot.providers.tts.openai:voice",
+    "openai-realtime": "callbot.providers.tts.openai_realtime:voice",
 }
 
 
@@ -114,6 +120,17 @@ def language_model(name: str, models: Models) -> LanguageModel:
     Raises ``ConfigurationError`` for a name that cannot be, or a vendor without a key.
     """
     found: LanguageModel = _adapter(name, LLM, "callbot.llm", "language model")(name, models)
+    return found
+
+
+def speech_to_speech(name: str, models: Models) -> Callable[[], SpeechToSpeech]:
+    """What makes each call's own of the model that a setting names.
+
+    Raises ``ConfigurationError`` for a name that cannot be, or a vendor without a key.
+    """
+    found: Callable[[], SpeechToSpeech] = _adapter(
+        name, SPEECH_TO_SPEECH, "callbot.speech_to_speech", "speech-to-speech model"
+    )(name, models)
     return found
 
 

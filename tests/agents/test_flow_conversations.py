@@ -2,7 +2,18 @@
 
 import pytest
 
-from callbot.agents.brain import Cited, Did, EndCall, Expecting, HandOff, Nudge, OfferHuman, Remember, Say
+from callbot.agents.brain import (
+    Answer,
+    Cited,
+    Did,
+    EndCall,
+    Expecting,
+    HandOff,
+    Nudge,
+    OfferHuman,
+    Remember,
+    Say,
+)
 from callbot.business import Brains
 from callbot.call import Disposition
 from callbot.demo.shop import Shop
@@ -359,6 +370,14 @@ async def test_who_was_passed_round_too_often_is_offered_a_callback(brains: Brai
     answer = await phone.request(OfferHuman("the third switch in a row"))
     assert answer == "I'd rather not pass you round again. Shall I have a colleague call you back?"
     assert await phone.say("Yes.") == "Which day suits you?"
+
+
+async def test_who_is_not_heard_is_offered_a_callback_and_answers_with_keys(brains: Brains) -> None:
+    phone = await called(brains, "support")
+    answer = await phone.request(OfferHuman("you could not be heard", deaf=True))
+    assert answer.startswith("I'm sorry, I can't hear you on this line. Please answer with the keys")
+    assert answer.endswith("Shall I have a colleague call you back?")
+    assert await phone.request(Answer("", "1")) == "Which day suits you?"
 
 
 # --- what is said --------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from callbot.agents.thought import (
 from callbot.agents.walk import ToolResult
 from callbot.call import Call
 from callbot.errors import InvalidState
-from callbot.providers.ports import Ending, Finished, Role, ToolCall, Words
+from callbot.providers.ports import Ending, Finished, Role, Speech, ToolCall, Words
 from tests.agents.model_phone import DELIVERY, SID, Desk, mind
 
 HISTORY = History(Call(SID, "+15550142", "+15550100"), (("caller", "Where is B7429?"),))
@@ -117,3 +117,54 @@ def test_a_driver_that_answers_with_the_wrong_thing_is_told() -> None:
 def test_an_answer_rests_on_a_passage_when_it_has_its_words() -> None:
     assert rests_on("It takes two working days, and delivery is free.", DELIVERY.text)
     assert not rests_on("Let me put you through to a colleague.", DELIVERY.text)
+
+
+# --- a model that speaks by itself -------------------------------------------------------------------
+
+
+def spoken(text: str) -> Came:
+    return Came(Speech(text, b"\x80" * 800), 1.0)
+
+
+def test_what_the_model_speaks_itself_is_passed_on_piece_by_piece() -> None:
+    thought = Thought(
+        [spoken("It is"), spoken("on its way. Is"), spoken("that all?"), Came(Finished(Ending.STOP), 2.0)]
+    )
+    says = [step for step in thought.steps if isinstance(step, Say)]
+    assert [say.text for say in says] == ["It is", "on its way. Is", "that all?"]
+    assert all(say.speech is not None and say.speech.text == say.text for say in says)
+    assert thought.memory.said == ["It is on its way.", "Is that all?"]
+
+
+def test_a_piece_without_words_is_passed_on_too() -> None:
+    thought = Thought([spoken("It is."), spoken(""), Came(Finished(Ending.STOP), 2.0)])
+    assert [step.text for step in thought.steps if isinstance(step, Say)] == ["It is.", ""]
+    assert thought.memory.said == ["It is."]
+
+
+def test_what_nobody_should_hear_ends_what_the_model_speaks() -> None:
+    thought = Thought(
+        [
+            spoken("I call find_order(id='B7429')"),
+            spoken("It is on its way."),
+            Came(Finished(Ending.STOP), 2.0),
+        ]
+    )
+    assert thought.said == ["It is on its way."]
+    assert len(thought.of(AskModel)) == 2
+    assert Noticed(Notice.LEAKED) in thought.steps
+
+
+def test_a_tool_in_the_midst_of_what_the_model_speaks() -> None:
+    thought = Thought(
+        [
+            spoken("Let me look."),
+            Came(ORDER, 1.1),
+            Came(Finished(Ending.TOOL_CALLS), 1.2),
+            Outcomes({"c1": ToolResult({"status": "shipped"})}),
+            spoken("It is on its way."),
+            Came(Finished(Ending.STOP), 3.0),
+        ]
+    )
+    assert thought.memory.said == ["Let me look.", "It is on its way."]
+    assert "Let me look." in [message.text for message in thought.of(AskModel)[-1].prompt.messages]  # type: ignore[attr-defined]

@@ -45,7 +45,7 @@ class Watched(Script):
 
     @property
     def parts(self) -> list[Parts]:
-        return self.breakdown.responses
+        return [response.parts for response in self.breakdown.responses]
 
 
 def call() -> Watched:

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 import structlog
 from rich.console import Console
+from rich.table import Table
 
 from bench import latency
-from bench.breakdown import Parts
-from bench.latency import CALLERS, Latency, Stack, main, stack, stand_ins, table
+from bench.breakdown import Parts, Response
+from bench.latency import CALLERS, Latency, comparison, main, stack, stand_ins, table
 from bench.server import rules
 from bench.standins import Latencies
 from callbot.config import names
@@ -20,9 +21,9 @@ from callbot.config import names
 AUDIO = Path(__file__).parents[2] / "fixtures" / "audio"
 
 
-def shown(one: Stack) -> list[str]:
+def shown(one: Table) -> list[str]:
     console = Console(file=StringIO(), width=80)
-    console.print(table(one))
+    console.print(one)
     assert isinstance(console.file, StringIO)
     return [text.rstrip() for text in console.file.getvalue().splitlines()]
 
@@ -34,14 +35,23 @@ def bar(lines: list[str], part: str) -> tuple[int, int]:
     return min(drawn), max(drawn)
 
 
+def response(*parts: float, okay_at: float | None = None, finished: bool = True) -> Response:
+    """One whose answer was sent when it was ready, and heard 0.1 s later if "okay" was said before it."""
+    made = Parts(*parts)
+    if okay_at is None:
+        return Response(made, made.total, made.total, acknowledged=False, finished=finished)
+    return Response(made, okay_at, made.total + 0.1, acknowledged=True, finished=finished)
+
+
 MADE_UP = stack(
     "made up",
     [
-        Parts(0.2, 0.0, 0.05, 0.1, 0.001),
-        Parts(0.2, 0.1, 0.06, 0.12, 0.002),
-        Parts(0.2, 0.0, 0.04, 0.1, 0.001),
+        response(0.2, 0.0, 0.05, 0.1, 0.001, okay_at=0.21),
+        response(0.2, 0.1, 0.06, 0.12, 0.002, finished=False),
+        response(0.2, 0.0, 0.04, 0.1, 0.001),
     ],
     [380.0, 400.0, 520.0],
+    discarded=2,
 )
 
 
@@ -53,7 +63,7 @@ def test_each_part_has_percentiles_in_ms():
 
 
 def test_the_bars_follow_one_another_and_are_as_long_as_the_parts():
-    lines = shown(MADE_UP)
+    lines = shown(table(MADE_UP))
     endpoint, brain, voice = (bar(lines, part) for part in ("endpoint", "brain", "voice"))
     assert endpoint[1] <= brain[0] + 1
     assert brain[1] <= voice[0] + 1
@@ -61,12 +71,34 @@ def test_the_bars_follow_one_another_and_are_as_long_as_the_parts():
     assert shortest_first == sorted(set(shortest_first))
 
 
+def test_an_acknowledgement_is_told_apart_from_the_answer():
+    assert (MADE_UP.first.p50, MADE_UP.answer.p50) == (pytest.approx(341), pytest.approx(451))
+    assert (MADE_UP.first_if_finished.p50, MADE_UP.first_if_finished.count) == (pytest.approx(210), 2)
+    assert (MADE_UP.acknowledged, MADE_UP.discarded) == (1, 2)
+
+
+def test_stacks_are_compared_in_a_row_each():
+    lines = shown(comparison([MADE_UP, stack("silent", [], [])]))
+    (row,) = [text for text in lines if text.strip().startswith("made up")]
+    assert [text.strip() for text in row.split("  ") if text.strip()] == [
+        "made up",
+        "341, 482",
+        "451, 482",
+        "210, 341",
+        "341, 451",
+        "1 of 3",
+        "2",
+    ]
+    assert any(text.strip().startswith("silent") and "0 of 0" in text for text in lines)
+    assert max(map(len, lines)) <= 80
+
+
 def test_the_table_fits_an_ordinary_terminal():
-    assert max(map(len, shown(MADE_UP))) <= 80
+    assert max(map(len, shown(table(MADE_UP)))) <= 80
 
 
 def test_a_stack_that_answered_nobody_can_be_told():
-    lines = shown(stack("silent", [], []))
+    lines = shown(table(stack("silent", [], [])))
     assert any("0 answers" in text for text in lines)
 
 
@@ -97,7 +129,7 @@ def an_operator_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 def test_a_real_call_on_stand_ins_waits_for_the_rules_and_for_little_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(latency, "stages", lambda: {"stand-ins": stand_ins(Latencies(), rules())})
+    monkeypatch.setattr(latency, "stages", lambda callers: {"stand-ins": stand_ins(Latencies(), rules())})
     result = tmp_path / "result.json"
     assert main([str(AUDIO / "hangup.wav"), "--json", str(result)]) == 0
     found = msgspec.json.decode(result.read_bytes(), type=Latency)

@@ -182,3 +182,42 @@ def test_a_chain_of_which_nothing_can_be_used_is_told(
 ) -> None:
     shown = said(callbot, capsys, monkeypatch, {"CALLBOT_TTS": "elevenlabs"})
     assert "CALLBOT_TTS=elevenlabs leaves nothing to use" in shown
+
+
+# --- a model that hears and speaks by itself -----------------------------------------------------
+
+
+@pytest.fixture
+def by_speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A company whose agents think with such a model."""
+    company = tmp_path / "company"
+    shutil.copytree(COMPANY, company)
+    for agent in (company / "agents").glob("*.yaml"):
+        agent.write_text(agent.read_text(encoding="utf-8") + "\nthinking: speech\n", encoding="utf-8")
+    monkeypatch.setenv("CALLBOT_COMPANY", str(company))
+
+
+@pytest.mark.usefixtures("by_speech")
+def test_a_model_that_does_all_by_itself_is_told_with_its_price(
+    callbot: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = said(callbot, capsys, monkeypatch, OPENAI)
+    name = "openai-realtime:gpt-realtime-2.1/marin"
+    assert f"{name} (OpenAI) hears, thinks and speaks; the above if it fails" in shown
+    assert f"a minute, and the carrier, where {name} hears, thinks and speaks" in shown
+
+
+@pytest.mark.usefixtures("by_speech")
+def test_without_a_key_for_it_what_goes_on_instead_is_told(
+    callbot: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = said(callbot, capsys, monkeypatch, {})
+    assert "should hear and speak by one model: write OPENAI_API_KEY" in shown
+
+
+@pytest.mark.usefixtures("by_speech")
+def test_one_that_cannot_be_is_told(
+    callbot: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = said(callbot, capsys, monkeypatch, {"CALLBOT_SPEECH_TO_SPEECH": "openai-realtime"})
+    assert "CALLBOT_SPEECH_TO_SPEECH=openai-realtime leaves nothing to use" in shown

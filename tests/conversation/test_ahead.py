@@ -1,10 +1,11 @@
 """Replies that are thought before the caller's turn is over."""
 
 from callbot.agents.brain import Answer, Did, Expect, Expecting, Greet, HandOff, Remember, TakeOver
+from callbot.conversation.completeness import Said
 from callbot.conversation.conversation import Conversation
-from callbot.conversation.effects import Effect, ReleaseReply, SendAudio, StartReply, StopReply
+from callbot.conversation.effects import Effect, FlushHearing, ReleaseReply, SendAudio, StartReply, StopReply
 from callbot.conversation.events import Acted, CallStarted, Meant, Pressed, ReplyFailed, ReplyFinished, Spoke
-from callbot.media_stream.vad import SpeechStarted, SpeechStopped
+from callbot.media_stream.vad import SpeechPaused, SpeechResumed, SpeechStarted, SpeechStopped
 from callbot.providers.ports import Transcribed
 from callbot.routing.handoff import SlotValue
 from callbot.routing.intake import Choice
@@ -86,6 +87,131 @@ def test_a_final_that_differs_from_the_partial_it_was_thought_on_replaces_it() -
     assert StopReply(first.turn, unheard=True) in script.effects
     script.wait(0.3)
     assert script.asked()[1:] == [Answer(QUESTION)]
+
+
+class Speaking(Script):
+    """A caller who began to speak a second and a half ago."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.greeted()
+        self.onset = self.now
+        self.tell(SpeechStarted(self.onset))
+        self.until(self.onset + 1.5)
+        self.utterance = self.conversation._utterance
+
+    def partial(self, text: str) -> list[Effect]:
+        return self.tell(Transcribed(self.utterance, text, final=False))
+
+    def final(self, text: str) -> list[Effect]:
+        return self.tell(Transcribed(self.utterance, text, final=True))
+
+
+def test_thinking_begins_at_the_first_sign_of_silence() -> None:
+    script = Speaking()
+    script.partial("what are your opening hours")
+    assert not [e for e in of(StartReply, script) if e.ahead], "not while they speak"
+    told = script.tell(SpeechPaused(script.now - 0.1))
+    assert told == [FlushHearing(), ahead(script)]
+    assert ahead(script).request == Answer("what are your opening hours")
+
+
+def test_words_that_were_told_before_the_last_sound_are_not_all_and_are_not_thought_about() -> None:
+    script = Speaking()
+    script.partial("do you deliver")
+    script.wait(0.2)
+    at = script.now - 0.1
+    assert script.tell(SpeechPaused(at)) == [FlushHearing()]
+    script.wait(0.064)
+    assert script.tell(SpeechStopped(at)) == []
+    script.partial("do you deliver on saturdays")
+    assert ahead(script).request == Answer("do you deliver on saturdays")
+
+
+def test_words_that_become_known_in_the_first_silence_are_thought_about_at_once() -> None:
+    script = Speaking()
+    script.partial("what are your")
+    assert script.tell(SpeechPaused(script.now - 0.1)) == [FlushHearing()]
+    assert script.partial("what are your opening hours") == [ahead(script)]
+
+
+def test_a_final_that_has_the_same_words_is_answered_by_what_was_thought_on_the_partial() -> None:
+    script = Speaking()
+    script.partial("what are your opening hours")
+    at = script.now - 0.1
+    script.tell(SpeechPaused(at))
+    turn = ahead(script).turn
+    script.tell(Meant(turn, ANSWER))
+    script.tell(Spoke(turn, clip(turn, ANSWER)))
+    script.wait(0.064)
+    assert script.tell(SpeechStopped(at)) == [], "the recogniser has been asked already"
+    script.wait(0.05)
+    assert script.final(QUESTION) == [], "only a capital and a mark are new"
+    script.wait(0.05)
+    assert of(ReleaseReply, script) == [ReleaseReply(turn)]
+    assert script.conversation.transcript.turns[-1].text == QUESTION
+
+
+def test_a_final_that_comes_before_the_silence_is_certain_counts_when_it_is() -> None:
+    script = Speaking()
+    at = script.now - 0.1
+    script.tell(SpeechPaused(at))
+    script.final(QUESTION)
+    script.partial("what are your opening")
+    assert script.conversation.deadline is not None
+    script.tell(SpeechStopped(at))
+    script.until(at + RULES.wait(Said.SENTENCE, Expecting.ANYTHING) + 0.001)
+    assert script.asked()[1:] == [Answer(QUESTION)]
+    assert [turn.text for turn in script.conversation.transcript.turns[1:]] == [QUESTION]
+
+
+def test_a_dip_in_the_sound_throws_it_away_and_a_final_of_it_is_not_the_last_word() -> None:
+    script = Speaking()
+    script.partial("what are your hours")
+    script.tell(SpeechPaused(script.now - 0.1))
+    first = ahead(script)
+    assert script.tell(SpeechResumed(script.now)) == [StopReply(first.turn, unheard=True)]
+    script.final("What are your hours?")
+    script.wait(0.5)
+    at = script.now - 0.16
+    assert FlushHearing() in script.tell(SpeechStopped(at)), "there is more to hear"
+    script.wait(0.1)
+    script.final("What are your hours on Sundays?")
+    script.wait(0.3)
+    assert script.asked()[1:] == [Answer("What are your hours on Sundays?")]
+
+
+def test_a_silence_that_began_elsewhere_than_the_first_sign_of_it_is_asked_about_again() -> None:
+    script = Speaking()
+    script.tell(SpeechPaused(script.now - 0.2))
+    assert FlushHearing() in script.tell(SpeechStopped(script.now - 0.1))
+
+
+def test_nobody_is_asked_what_was_said_in_a_click() -> None:
+    script = Script().greeted()
+    onset = script.now
+    script.until(onset + 0.1)
+    script.tell(SpeechStarted(onset))
+    assert script.tell(SpeechPaused(onset + 0.05)) == []
+    assert FlushHearing() not in script.tell(SpeechStopped(onset + 0.05))
+
+
+def test_while_we_speak_the_first_sign_of_silence_is_no_news() -> None:
+    script = Script().greeted()
+    script.says(QUESTION)
+    script.wait(0.3)
+    script.replies(ANSWER)
+    script.starts()
+    assert script.tell(SpeechPaused(script.now)) == []
+    assert FlushHearing() in script.tell(SpeechStopped(script.now))
+
+
+def test_words_that_grow_while_it_is_thought_throw_it_away() -> None:
+    script = Speaking()
+    script.partial("what are your hours")
+    script.tell(SpeechPaused(script.now - 0.1))
+    turn = ahead(script).turn
+    assert script.partial("what are your hours and") == [StopReply(turn, unheard=True)]
 
 
 def test_nothing_is_thought_on_a_partial_that_is_no_sentence() -> None:

@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from callbot.agents.brain import Expecting
 from callbot.agents.slots import Kind, expecting
-from callbot.conversation.completeness import Said, is_backchannel, is_interruption, said
+from callbot.conversation.completeness import (
+    Said,
+    is_backchannel,
+    is_courtesy,
+    is_interruption,
+    is_question,
+    said,
+    same_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -194,3 +202,51 @@ def test_a_word_with_which_sentences_begin_may_be_all_or_not(text: str) -> None:
 
 def test_no_is_an_answer_where_yes_or_no_was_asked() -> None:
     assert said("No.", Expecting.YES_NO) is Said.ANSWER
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Where is it?", "where is my order", "Hello, can you help me", "um what does it cost", "¿Dónde está?"],
+)
+def test_a_question_is_one_by_its_mark_or_its_first_words(text: str) -> None:
+    assert is_question(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "My order is late.", "I'd like to know where my order is.", "hello", "um"]
+)
+def test_what_only_tells_is_no_question(text: str) -> None:
+    assert not is_question(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Thank you very much.", "No, that's all. Thank you, goodbye.", "Yes, please.", "Hello there", "okay"],
+)
+def test_thanks_greetings_and_goodbyes_are_courtesies(text: str) -> None:
+    assert is_courtesy(text)
+
+
+@pytest.mark.parametrize("text", ["", "Yes, please place the order.", "Thank you for the router.", "router"])
+def test_what_says_anything_else_is_no_courtesy(text: str) -> None:
+    assert not is_courtesy(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("what are your hours", "What are your hours?", True),
+        ("Yes - please.", "yes please", True),
+        ("don’t", "Don't", True),
+        ("B 7429", "b 7429.", True),
+        ("", "...", True),
+        ("B 7429", "B7429", False),
+        ("$5", "5", False),
+        ("3.5", "35", False),
+        ("what are your hours", "what are your hours on Sundays", False),
+    ],
+)
+def test_words_are_the_same_but_for_capitals_and_the_marks_around_them(
+    one: str, other: str, same: bool
+) -> None:
+    assert same_words(one, other) is same

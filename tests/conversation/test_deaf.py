@@ -1,9 +1,9 @@
 """The caller speaks, and no recogniser hears it: connected but deaf is said, and not kept silent about."""
 
-from callbot.agents.brain import Answer
+from callbot.agents.brain import Answer, Expect, Expecting, OfferHuman
 from callbot.call import Disposition
-from callbot.conversation.effects import HangUp, Phrase
-from callbot.conversation.events import HearingFailed
+from callbot.conversation.effects import HangUp, Phrase, SayMeanwhile
+from callbot.conversation.events import HearingFailed, Pressed
 from callbot.media_stream.vad import SpeechStopped
 from callbot.providers.ports import Transcribed
 from tests.conversation.script import RULES, Script
@@ -94,14 +94,33 @@ def test_who_goes_on_is_not_asked_for_what_was_not_heard() -> None:
     assert script.asked()[-1] == Answer("Hello, can you hear me?")
 
 
-def test_a_caller_whom_nobody_hears_at_all_is_told_so_and_the_call_ends() -> None:
+def whom_nobody_hears() -> Script:
+    """They were asked to say it again, and were not heard again."""
     script = Script().greeted()
-    for _ in range(2):
-        speaks(script)
-        script.wait(3.1)
-        script.replies("I'm sorry, I can't hear you well. Could you say that again?")
-        script.wait(4)
-    assert asked_to_repeat(script) == 2
+    speaks(script)
+    script.wait(3.1)
+    script.replies("I'm sorry, I can't hear you well. Could you say that again?")
+    script.wait(4)
+    assert asked_to_repeat(script) == 1
+    speaks(script)
+    script.wait(3.1)
+    return script
+
+
+def test_a_caller_whom_nobody_hears_at_all_is_asked_to_answer_with_keys() -> None:
+    script = whom_nobody_hears()
+    assert script.asked()[-1] == OfferHuman("you could not be heard", deaf=True)
+    script.replies("Shall I have a colleague call you back?", actions=(Expect(Expecting.YES_NO),))
+    script.wait(4)
+    script.tell(Pressed("1"))
+    script.wait(RULES.keys_end_after)
+    assert script.asked()[-1] == Answer("", "1")
+
+
+def test_one_who_goes_on_speaking_is_apologised_to_and_the_call_ends() -> None:
+    script = whom_nobody_hears()
+    script.replies("Shall I have a colleague call you back?")
+    script.wait(4)
     speaks(script)
     script.wait(3.1)
     assert script.asked()[-1] is Phrase.APOLOGY
@@ -122,3 +141,23 @@ def test_one_turn_that_is_heard_makes_good_for_those_that_were_not() -> None:
         script.replies("Eight to six.")
         script.wait(2)
     assert asked_to_repeat(script) == 3
+
+
+def test_one_key_is_a_whole_yes() -> None:
+    script = whom_nobody_hears()
+    script.replies("Shall I have a colleague call you back?", actions=(Expect(Expecting.YES_NO),))
+    script.wait(4)
+    script.tell(Pressed("2"))
+    assert script.asked()[-1] == Answer("", "2")
+
+
+def test_who_types_waits_from_when_no_more_can_follow() -> None:
+    script = Script().greeted()
+    script.tell(Pressed("4"))
+    script.wait(RULES.keys_end_after + 0.01)
+    assert script.asked()[-1] == Answer("", "4")
+    assert not [effect for effect in script.effects if isinstance(effect, SayMeanwhile)]
+    script.wait(RULES.one_moment)
+    assert [effect.phrase for effect in script.effects if isinstance(effect, SayMeanwhile)] == [
+        Phrase.ONE_MOMENT
+    ]

@@ -61,11 +61,17 @@ def test_a_line_without_words_of_ours_is_nobodys_echo() -> None:
     assert without_echo("I want to know where my order is.", "") == "I want to know where my order is."
 
 
-def test_faults_37_our_own_voice_is_not_answered_and_stops_us_once() -> None:
+def heard_over(ours: str, text: str, *, at: float, seconds: float) -> Script:
+    """``at`` so many seconds into what we say, ``text`` comes back for so many."""
     script = Script()
-    script.replies(LONG)
-    script.wait(0.25)
-    script.says("You can send anything back.", seconds=0.9)
+    script.replies(ours)
+    script.wait(at)
+    script.says(text, seconds=seconds)
+    return script
+
+
+def test_faults_37_our_own_voice_is_not_answered_and_stops_us_once() -> None:
+    script = heard_over(LONG, "You can send anything back.", at=0.25, seconds=0.9)
     assert script.asked() == [Greet()]
     assert script.kinds().count("ClearAudio") == 1
     script.wait(0.1)
@@ -82,19 +88,13 @@ def test_faults_37_our_own_voice_is_not_answered_and_stops_us_once() -> None:
 
 
 def test_the_last_of_our_words_come_back_when_we_have_finished() -> None:
-    script = Script()
-    script.replies(GREETING)
-    script.wait(1.5)
-    script.says("How can I help?", seconds=0.8)
+    script = heard_over(GREETING, "How can I help?", at=1.5, seconds=0.8)
     script.wait(3)
     assert script.asked() == [Greet()]
 
 
 def test_a_caller_on_a_line_that_echoes_interrupts_with_words() -> None:
-    script = Script()
-    script.replies(LONG)
-    script.wait(0.25)
-    script.says("You can send anything back.", seconds=0.9)
+    script = heard_over(LONG, "You can send anything back.", at=0.25, seconds=0.9)
     script.says("within thirty days wait what about Saturday", seconds=1.2)
     script.wait(1)
     assert script.asked()[1:] == [Answer("wait what about Saturday")]
@@ -109,29 +109,21 @@ def test_a_caller_who_says_our_words_after_us_means_them() -> None:
 
 
 def test_what_the_caller_says_right_after_our_echo_is_theirs() -> None:
-    script = Script()
-    script.replies(GREETING)
-    script.wait(1.9)
-    script.says("can I help? Hello, I have a question about my bill.", seconds=3.0)
+    theirs = "Hello, I have a question about my bill."
+    script = heard_over(GREETING, f"can I help? {theirs}", at=1.9, seconds=3.0)
     script.wait(1)
-    assert script.asked()[1:] == [Answer("Hello, I have a question about my bill.")]
+    assert script.asked()[1:] == [Answer(theirs)]
 
 
 def test_a_first_word_of_ours_that_is_misheard_does_not_cost_the_caller_the_greeting() -> None:
-    script = Script()
-    script.replies(GREETING)
-    script.wait(0.25)
-    script.says("Larksky. You", seconds=0.35)
+    script = heard_over(GREETING, "Larksky. You", at=0.25, seconds=0.35)
     script.wait(4)
     assert script.asked() == [Greet()]
     assert script.conversation.transcript.turns[0].heard == GREETING
 
 
 def test_a_word_of_the_callers_as_short_is_theirs() -> None:
-    script = Script()
-    script.replies(LONG)
-    script.wait(2)
-    script.says("Wait.", seconds=0.35)
+    script = heard_over(LONG, "Wait.", at=2.0, seconds=0.35)
     script.wait(2)
     assert script.asked()[1:] == [Answer("Wait.")]
 

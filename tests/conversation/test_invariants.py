@@ -24,7 +24,7 @@ from callbot.conversation.events import (
     ReplyFinished,
     Spoke,
 )
-from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
+from callbot.media_stream.vad import SpeechHeld, SpeechPaused, SpeechResumed, SpeechStarted, SpeechStopped
 from callbot.providers.ports import Transcribed
 from tests.conversation.script import Script, clip
 
@@ -39,6 +39,7 @@ class Call(RuleBasedStateMachine):
         self.meant: dict[int, str] = {}
         self.finished: set[int] = set()
         self.speaking = False
+        self.paused: float | None = None
         self.said: dict[int, str] = {}
         self.seen = 0
         self.filled = 0
@@ -51,18 +52,32 @@ class Call(RuleBasedStateMachine):
         self.speaking = True
         self.script.tell(SpeechStarted(self.script.now))
 
-    @precondition(lambda self: self.speaking)
+    @precondition(lambda self: self.speaking and self.paused is None)
     @rule(held=st.sampled_from([0.064, 0.16, 0.32, 0.608, 0.992]), hum=st.booleans())
     def caller_goes_on(self, held: float, hum: bool) -> None:
         self.script.wait(0.1)
         self.script.tell(SpeechHeld(self.script.now, held, hum))
 
+    @precondition(lambda self: self.speaking and self.paused is None)
+    @rule(ago=st.floats(0.05, 0.2))
+    def caller_pauses(self, ago: float) -> None:
+        self.script.wait(0.2)
+        self.paused = self.script.now - ago
+        self.script.tell(SpeechPaused(self.paused))
+
+    @precondition(lambda self: self.paused is not None)
+    @rule()
+    def caller_resumes(self) -> None:
+        self.paused = None
+        self.script.tell(SpeechResumed(self.script.now))
+
     @precondition(lambda self: self.speaking)
     @rule(ago=st.floats(0.05, 0.2))
     def caller_stops(self, ago: float) -> None:
+        at, self.paused = self.paused, None
         self.speaking = False
-        self.script.wait(0.2)
-        self.script.tell(SpeechStopped(self.script.now - ago))
+        self.script.wait(0.2 if at is None else 0.06)
+        self.script.tell(SpeechStopped(self.script.now - ago if at is None else at))
 
     @rule(text=st.sampled_from(WORDS), final=st.booleans(), back=st.integers(0, 2))
     def words_come(self, text: str, final: bool, back: int) -> None:
@@ -152,6 +167,15 @@ class Call(RuleBasedStateMachine):
             or (isinstance(effect, StartReply) and isinstance(effect.request, Answer) and not effect.ahead)
         ]
         assert len(answers) == len(set(answers))
+
+    @invariant()
+    def what_is_held_back_is_not_heard(self) -> None:
+        conversation = self.script.conversation
+        held = conversation._ahead.reply
+        if held is not None:
+            assert conversation._reply is None
+            assert held.silent
+            assert not conversation.playback.heard(held.number)
 
     @invariant()
     def at_most_one_reply_is_open(self) -> None:

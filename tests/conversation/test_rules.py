@@ -110,3 +110,35 @@ def test_a_whole_number_of_seconds_will_do() -> None:
 def test_a_mistake_is_named_with_its_place_and_what_to_write(text: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         parse_rules(text, "mine.yaml")
+
+
+# --- recognisers that judge the turn themselves ------------------------------------------------------
+
+
+def test_a_recogniser_that_is_sure_cuts_the_wait_short() -> None:
+    rules = parse_rules(OURS)
+    for said in set(Said) - {Said.PARTIAL}:
+        assert rules.wait(said, Expecting.ANYTHING, 0.9) <= rules.surely_over_wait
+        assert rules.wait(said, Expecting.ANYTHING, 0.5) == rules.wait(said, Expecting.ANYTHING)
+
+
+def test_one_that_doubts_it_is_given_time_to_judge_anew() -> None:
+    rules = parse_rules(OURS)
+    assert rules.wait(Said.SENTENCE, Expecting.ANYTHING, 0.1) == rules.hardly_over_wait
+    assert rules.wait(Said.UNFINISHED, Expecting.ANYTHING, 0.1) == rules.wait(
+        Said.UNFINISHED, Expecting.ANYTHING
+    )
+
+
+def test_half_a_number_is_waited_for_whatever_it_thinks() -> None:
+    rules = parse_rules(OURS)
+    assert rules.wait(Said.PARTIAL, Expecting.DIGITS, 1.0) == rules.wait(Said.PARTIAL, Expecting.DIGITS)
+
+
+@pytest.mark.parametrize("value", [1.5, -0.1, "much", True])
+def test_how_sure_it_must_be_is_a_share(value: Any) -> None:
+    judged = yaml.safe_load(OURS)["judged_by_the_recogniser"] | {"surely_over": value}
+    with pytest.raises(
+        ConfigurationError, match="judged_by_the_recogniser: 'surely_over' must be a number from 0 to 1"
+    ):
+        parse_rules(changed(judged_by_the_recogniser=judged))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -38,7 +39,7 @@ class Conduct:
     chunk: int
 
 
-class Session:
+class Session(ABC):
     """One connection to an endpoint."""
 
     def __init__(self, conduct: Conduct, wire: "Wire", query: Mapping[str, str]) -> None:
@@ -48,12 +49,13 @@ class Session:
         self.request_id = str(uuid.uuid4())
 
     @staticmethod
+    @abstractmethod
     def wrong(query: Mapping[str, str]) -> str:
         """What is wrong with the query, or nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def run(self) -> None:
-        raise NotImplementedError
+        """From the handshake to the end."""
 
 
 def wrong_audio(query: Mapping[str, str], rates: tuple[str, ...]) -> str:

@@ -4,7 +4,8 @@ Endpoints in the plan, the fields of ``Fault`` they honour, and what a piece is:
 
 - ``realtime``: all but ``wrong_rate``; a piece is a message to the client, ``session.created`` the first.
   ``empty``: transcripts without words; ``silent``: no word is transcribed, all else is acknowledged;
-  ``duplicate`` and ``late`` are about ``...transcription.completed``;
+  ``duplicate`` and ``late`` are about ``...transcription.completed``; with ``?model=`` it answers, too, and
+  the faults of one answer are those of ``answers`` (``openai_realtime.py``);
 - ``transcriptions``: all but ``wrong_rate`` and ``duplicate``; a piece is an event of the stream, or half of
   the JSON. ``silent`` is headers and nothing more;
 - ``speech``: all but ``duplicate`` and ``late``; a piece is a chunk of audio. ``wrong_rate`` is 16 kHz, and
@@ -26,6 +27,8 @@ import numpy as np
 from aiohttp import BodyPartReader, web
 
 from callbot.providers import mulaw
+from tests.doubles.openai_chat_wire import Answer
+from tests.doubles.openai_realtime import ItsConversation
 from tests.doubles.openai_transcription import ItsSession
 from tests.doubles.plan import Fault, Plan
 
@@ -102,12 +105,19 @@ class OpenAiSpeechDouble:
         speak: Speak = lambda text: b"",
         key: str = KEY,
         takes: Callable[[int], float] = lambda nth: 0.0,
+        think: Callable[[dict[str, Any]], Answer] = lambda request: Answer(),
+        first_audio: float = 0.0,
+        between_chunks: float = 0.0,
     ) -> None:
         self.plan = plan
         self.hear = hear
         self.speak = speak
         self.key = key
         self.takes = takes
+        self.think = think
+        """What the realtime models answer, to their conversation as a chat request."""
+        self.first_audio = first_audio
+        self.between_chunks = between_chunks
         self.languages: list[str] | None = None
         """What the models that identify languages say that they heard."""
         self.content_type = "audio/pcm"
@@ -249,7 +259,8 @@ class OpenAiSpeechDouble:
                     return refused
                 socket = web.WebSocketResponse(max_msg_size=0)
                 await socket.prepare(request)
-                session = ItsSession(self, request, socket, fault)
+                kind = ItsConversation if "model" in request.query else ItsSession
+                session = kind(self, request, socket, fault)
                 self._sessions.add(session)
                 try:
                     await session.run()

@@ -197,11 +197,15 @@ class ItsSession:
             await self._send(
                 {"type": f"conversation.item.{what}", "item": message, "previous_item_id": before}
             )
+        await self._committed(item, audio)
         if self._input["transcription"] is not None and not self._fault.silent:
             work = self._transcribe(item, audio, told, self._double.takes(self._commits))
             task = asyncio.get_running_loop().create_task(work)
             self._work.add(task)
             task.add_done_callback(self._work.discard)
+
+    async def _committed(self, item: str, audio: bytes) -> None:
+        """Of a session that does more than transcribe."""
 
     @property
     def _seconds(self) -> float:

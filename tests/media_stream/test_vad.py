@@ -10,6 +10,8 @@ from callbot.media_stream.vad import (
     Smoother,
     SmootherRules,
     SpeechHeld,
+    SpeechPaused,
+    SpeechResumed,
     SpeechStarted,
     SpeechStopped,
     VoiceActivity,
@@ -91,6 +93,19 @@ def test_speech_stops_after_three_quiet_chunks_less_the_detectors_own_tail() -> 
     assert sum(isinstance(a, SpeechStopped) for a in found) == 1
 
 
+def test_the_first_quiet_chunk_is_told_with_the_time_at_which_it_will_have_stopped() -> None:
+    found = smooth(0.9, 0.9, 0.9, 0.1, 0.1, 0.1)
+    assert [type(a) for a in found] == [SpeechStarted, SpeechPaused, SpeechStopped]
+    assert found[1].at == found[2].at
+    assert not any(isinstance(a, SpeechStopped) for a in smooth(0.9, 0.9, 0.9, 0.1))
+
+
+def test_a_pause_that_was_only_a_dip_is_taken_back_once() -> None:
+    found = smooth(0.9, 0.9, 0.9, 0.1, 0.1, 0.9, 0.9, 0.1)
+    assert [type(a) for a in found] == [SpeechStarted, SpeechPaused, SpeechResumed, SpeechPaused]
+    assert found[2] == SpeechResumed(6 * CHUNK_SECONDS)
+
+
 def test_a_dip_inside_a_word_does_not_stop_it() -> None:
     assert not any(isinstance(a, SpeechStopped) for a in smooth(0.9, 0.9, 0.1, 0.1, 0.9, 0.1, 0.1, 0.9))
 
@@ -98,7 +113,7 @@ def test_a_dip_inside_a_word_does_not_stop_it() -> None:
 @given(st.lists(st.floats(0, 1), max_size=300))
 def test_starts_and_stops_alternate_and_time_runs_forward(probabilities: list[float]) -> None:
     activities = smooth(*probabilities)
-    turns = [a for a in activities if not isinstance(a, SpeechHeld)]
+    turns = [a for a in activities if isinstance(a, SpeechStarted | SpeechStopped)]
     assert all(isinstance(a, SpeechStarted if i % 2 == 0 else SpeechStopped) for i, a in enumerate(turns))
     assert [a.at for a in turns] == sorted(a.at for a in turns)
 
@@ -115,6 +130,24 @@ def test_any_frame_size_gives_the_same_chunks(sizes: list[int]) -> None:
         at += size
     assert len(got) == len(expected) <= len(audio) // 256
     assert [chunk.audio for chunk in got] == [chunk.audio for chunk in expected]
+
+
+@given(st.lists(st.floats(0, 1), max_size=300))
+def test_every_pause_is_resumed_or_stopped(probabilities: list[float]) -> None:
+    paused = None
+    for activity in smooth(*probabilities):
+        match activity:
+            case SpeechPaused():
+                assert paused is None
+                paused = activity
+            case SpeechResumed():
+                assert paused is not None
+                paused = None
+            case SpeechStopped(at):
+                assert paused == SpeechPaused(at)
+                paused = None
+            case SpeechStarted() | SpeechHeld():
+                assert paused is None
 
 
 def test_the_midst_of_speech_is_steady_and_its_beginning_and_end_are_not() -> None:

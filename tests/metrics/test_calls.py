@@ -10,6 +10,7 @@ from callbot.conversation.events import (
     Acted,
     CallStarted,
     Event,
+    Filled,
     HungUp,
     Meant,
     Pressed,
@@ -107,6 +108,15 @@ def test_our_own_part_runs_from_the_decision_to_the_first_audio(metrics: Metrics
     assert page.times("callbot_reply_overhead_seconds") == (0, 0.0)  # a brain was asked
 
 
+def test_what_was_put_right_is_counted_by_what_it_was(metrics: Metrics, call: Measured):
+    call.greeted()
+    call.starts()
+    call.wait(2.0)
+    call.tell(SpeechStopped(call.now))
+    call.wait(3.1)
+    assert Page.of(metrics)("callbot_noticed_total", what="stt_deaf") == 1
+
+
 def test_only_the_first_audio_of_a_reply_is_its_beginning(metrics: Metrics, call: Measured):
     call.replies("Hello.", "How can I help?")
     assert Page.of(metrics).times("callbot_reply_seconds")[0] == 1
@@ -194,6 +204,18 @@ def test_a_reply_that_came_before_the_caller_had_finished_is_taken_back(metrics:
     page = Page.of(metrics)
     assert page("callbot_replies_withdrawn_total") == 1
     assert page("callbot_turns_total", who="caller") == 1  # told twice, and one turn
+
+
+def test_a_reply_thought_ahead_in_vain_is_discarded_and_no_turn_was_ended_too_early(
+    metrics: Metrics, call: Measured
+):
+    call.greeted()
+    call.says("I'd like to order a router.", 1.0, after=0.03)
+    call.says("I'd like to order a router. And a cable.", 1.0, after=0.03)
+    call.until_asked()
+    page = Page.of(metrics)
+    assert page("callbot_replies_discarded_total") == 1
+    assert page("callbot_replies_withdrawn_total") == 0
 
 
 # --- what was sent runs out --------------------------------------------------------------------------
@@ -319,6 +341,25 @@ def test_a_reply_thought_ahead_takes_no_time_from_the_end_of_the_turn_on(metrics
     count, seconds = page.times("callbot_reply_seconds")
     assert (count - before[0], seconds - before[1]) == (1, 0.0)
     assert page("callbot_response_part_seconds_sum", part="voice") == 0.0
+
+
+def test_what_is_said_meanwhile_is_not_the_reply_and_what_follows_it_did_not_run_out(
+    metrics: Metrics, call: Measured
+):
+    call.greeted()
+    call.says("What are your opening hours?", 1.0)
+    call.until_asked()
+    call.wait(0.1)
+    call.tell(Filled(call.turn, "Okay.", (clip(call.turn, "Okay."),)))
+    call.wait(0.9)
+    before = Page.of(metrics)
+    call.replies("From nine to five.")
+    page = Page.of(metrics)
+    (count, seconds), (count_before, seconds_before) = (
+        one.times("callbot_reply_seconds") for one in (page, before)
+    )
+    assert (count - count_before, seconds - seconds_before) == (1, pytest.approx(1.0))
+    assert page.times("callbot_underrun_seconds") == (0, 0.0)
 
 
 def test_what_a_waiting_caller_is_told_counts(metrics: Metrics, call: Measured):

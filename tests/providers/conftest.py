@@ -10,11 +10,14 @@ import pytest
 
 from callbot.providers import mulaw
 from callbot.providers.inference import InferencePool
+from callbot.providers.ports import TextToSpeech
 from callbot.providers.registry import Models
 from callbot.providers.stt.moonshine import MoonshineModel
 from callbot.providers.tts.hibari import HibariVoice
 from callbot.providers.tts.hibari_model import HibariModel
 from callbot.vendors import Accounts
+from tests.doubles.plan import Plan
+from tests.providers.vendor_voices import Speaking
 
 SILENCE = b"\xff"
 Say = Callable[[str], bytes]
@@ -66,6 +69,19 @@ def say(hibari: HibariModel, pool: InferencePool) -> Say:
 @pytest.fixture(scope="session")
 def transcribe(moonshine: MoonshineModel) -> Callable[[bytes], str]:
     return lambda audio: moonshine.transcribe(mulaw.decode(audio, rate=16_000))
+
+
+@pytest.fixture
+def plan() -> Plan:
+    """Of a vendor's double: what goes wrong, and what was asked."""
+    return Plan()
+
+
+@pytest.fixture
+async def speaker(speaking: Speaking) -> AsyncIterator[TextToSpeech]:
+    """For modules that say what ``speaking`` is: the usual voice."""
+    async with speaking() as speaker:
+        yield speaker
 
 
 @pytest.fixture

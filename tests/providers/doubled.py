@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from callbot.vendors import Account, Accounts
 from tests.doubles.cartesia import CartesiaDouble
 from tests.doubles.deepgram import DeepgramDouble
 from tests.doubles.elevenlabs import ElevenLabsDouble
+from tests.doubles.openai_chat_wire import Answer
 from tests.doubles.openai_speech import OpenAiSpeechDouble
 from tests.doubles.plan import Plan
 
@@ -23,6 +25,11 @@ def hum(text: str) -> bytes:
     return mulaw.encode(np.float32(0.3) * np.sin(np.float32(2 * np.pi * 440) * times))
 
 
+def reads_aloud(request: dict[str, Any]) -> Answer:
+    """What a model says that was given a text to read."""
+    return Answer(text=request["messages"][-1]["content"].removeprefix('"').removesuffix('"'))
+
+
 @asynccontextmanager
 async def doubled(
     models: Models, *, hear: Callable[[bytes], str] = lambda audio: ""
@@ -32,7 +39,7 @@ async def doubled(
         CartesiaDouble(Plan(), speak=hum, key=KEY) as cartesia,
         DeepgramDouble(Plan(), hear=hear, speak=hum, key=KEY) as deepgram,
         ElevenLabsDouble(Plan(), hear=hear, speak=hum, key=KEY) as elevenlabs,
-        OpenAiSpeechDouble(Plan(), hear=hear, speak=hum, key=KEY) as openai,
+        OpenAiSpeechDouble(Plan(), hear=hear, speak=hum, key=KEY, think=reads_aloud) as openai,
     ):
         urls = {
             "cartesia": cartesia.url,

@@ -165,7 +165,7 @@ class ScriptedModel:
                     word, space, left = left.partition(" ")  # no model calls in the middle of a word
                     yield Words(word + space)
                     said = ""
-                if isinstance(step, Words | ToolCall | Finished):
+                if isinstance(step, Words | Speech | ToolCall | Finished):
                     called |= isinstance(step, ToolCall)
                     yield step
                     if isinstance(step, Finished):

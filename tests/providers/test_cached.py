@@ -1,5 +1,6 @@
+import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,29 @@ async def test_warming_renders_what_is_not_there_yet(tmp_path: Path):
     await CachedVoice(voice, tmp_path).warm(["Hello.", "Goodbye."])
     await CachedVoice(voice, tmp_path).warm(["Hello.", "Goodbye.", "Sorry?"])
     assert voice.rendered == ["Hello.", "Goodbye.", "Sorry?"]
+
+
+async def test_two_texts_are_rendered_ahead_at_once_and_a_failure_ends_both(tmp_path: Path):
+    class Slow(FakeVoice):
+        speaking = most = 0
+
+        async def speak(self, text: str) -> AsyncGenerator[Speech]:
+            Slow.speaking += 1
+            Slow.most = max(Slow.most, Slow.speaking)
+            try:
+                await asyncio.sleep(0.01)
+                if text == "refused":
+                    raise ProviderError("no more", retryable=False)
+                async for speech in super().speak(text):
+                    yield speech
+            finally:
+                Slow.speaking -= 1
+
+    await CachedVoice(Slow(), tmp_path).warm([f"text {number}" for number in range(5)])
+    assert (Slow.most, Slow.speaking) == (2, 0)
+    with pytest.raises(ProviderError):
+        await CachedVoice(Slow(), tmp_path).warm(["refused", *(f"other {number}" for number in range(5))])
+    assert Slow.speaking == 0
 
 
 async def test_another_voice_has_its_own_rendering(tmp_path: Path):

@@ -5,17 +5,12 @@ What its sockets do for any vendor is shown with ElevenLabs' (``test_elevenlabs_
 
 import asyncio
 import json
-import random
-import zlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from callbot.errors import ConfigurationError, ProviderError, Trouble
-from callbot.media_stream.playback import Playback
 from callbot.providers.accounting import Port
 from callbot.providers.chains import whole
 from callbot.providers.inference import InferencePool
@@ -25,41 +20,32 @@ from callbot.providers.tts.cartesia import MODEL, VERSION, Contexts
 from callbot.providers.tts.cartesia import VOICE as USUAL_VOICE
 from callbot.providers.tts.context_dialect import Chunk, Received
 from callbot.providers.tts.context_voice import ContextVoice
-from callbot.speaking import speak
-from callbot.vendors import Account, Accounts, Unconfigured
-from tests.doubles.cartesia import KEY, VOICE, CartesiaDouble
+from callbot.vendors import Accounts, Unconfigured
+from tests.doubles.cartesia import KEY, VOICE
 from tests.doubles.elevenlabs import hum
 from tests.doubles.plan import Fault, Plan
-from tests.providers.eleven import TEXT, audio_of, failure, given_up, nothing_left, spoken, until, words_of
+from tests.providers.vendor_voices import (
+    CARTESIA,
+    TEXT,
+    Speaking,
+    audio_of,
+    failure,
+    given_up,
+    of_each_endpoint,
+    refused_and_then_spoken,
+    spoken,
+    stamped,
+    two_hundred_interruptions,
+    until,
+    words_of,
+)
 
-NAME = f"cartesia:sonic-3/{VOICE}"
-Speaking = Callable[..., AbstractAsyncContextManager[ContextVoice]]
-
-
-@pytest.fixture
-def plan() -> Plan:
-    return Plan()
+NAME = CARTESIA.voice
 
 
 @pytest.fixture
 def speaking(plan: Plan, pool: InferencePool) -> Speaking:
-    """A voice, and behind it a double in the manner that is asked for."""
-
-    @asynccontextmanager
-    async def speaking(name: str = NAME, *, key: str = KEY, **manner: Any):
-        async with nothing_left(plan), CartesiaDouble(plan, **{"speak": hum} | manner) as double:
-            accounts = Accounts({"cartesia": Account("cartesia", double.url, key)})
-            models = Models(pool, cache=Path(), accounts=accounts)
-            yield voice(name, models)
-            await models.aclose()
-
-    return speaking
-
-
-@pytest.fixture
-async def speaker(speaking: Speaking) -> AsyncIterator[ContextVoice]:
-    async with speaking() as speaker:
-        yield speaker
+    return CARTESIA.speaking(plan, pool)
 
 
 def connections(plan: Plan) -> int:
@@ -124,12 +110,6 @@ async def test_a_text_that_is_shorter_than_the_wait_for_times_is_whole(speaking:
     async with speaking(timestamps="never") as speaker:
         (piece,) = await spoken(speaker, "Yes.")
     assert (piece.text, piece.audio) == ("Yes.", hum("Yes."))
-
-
-@pytest.mark.parametrize("text", ["", "  ", "—", "?!"])
-async def test_a_text_without_a_word_costs_no_request(speaker: ContextVoice, plan: Plan, text: str):
-    assert words_of(await spoken(speaker, text)) == text.split()
-    assert plan.asked == []
 
 
 def test_the_names_that_can_be(pool: InferencePool):
@@ -227,12 +207,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize(
     ("endpoint", "fault", "trouble", "retryable"),
-    [pytest.param("tts", *refusal, id=name) for name, refusal in REFUSALS.items()]
-    + [
-        pytest.param("tts-context", *refusal, id=f"{name}, of one text")
-        for name, refusal in REFUSALS.items()
-        if not (refusal[0].refuse or refusal[0].blackhole)
-    ],
+    of_each_endpoint(CARTESIA, REFUSALS, of_one_text=lambda fault: not (fault.refuse or fault.blackhole)),
 )
 async def test_a_refusal_is_told_in_our_words_and_the_next_text_is_spoken(
     speaking: Speaking,
@@ -246,11 +221,9 @@ async def test_a_refusal_is_told_in_our_words_and_the_next_text_is_spoken(
     monkeypatch.setattr(context_socket, "CONNECT_WITHIN", 0.2)
     plan.add(endpoint, fault)
     async with speaking() as speaker:
-        pieces, error = await failure(speaker)
-        assert (pieces, error.trouble, error.retryable) == ([], trouble, retryable)
+        error = await refused_and_then_spoken(speaker, trouble, retryable=retryable)
         if fault.code:
             assert fault.code in str(error)
-        assert audio_of(await spoken(speaker)) == hum(TEXT)
         survived = endpoint == "tts-context" and fault.status is not None
         assert connections(plan) == (1 if survived else 2)
 
@@ -260,31 +233,6 @@ async def test_a_wrong_key_is_told_without_it(speaking: Speaking):
         _, error = await failure(speaker)
     assert error.trouble is Trouble.AUTH
     assert "sk_car" not in str(error)
-
-
-async def test_when_to_come_back_is_told(speaking: Speaking, plan: Plan):
-    plan.add("tts", Fault(status=429, code="concurrency_limited", retry_after=7))
-    async with speaking() as speaker:
-        assert (await failure(speaker))[1].retry_after == 7
-
-
-@pytest.mark.parametrize("endpoint", ["tts", "tts-context"])
-@pytest.mark.parametrize("fault", [Fault(cut_after=3), Fault(close_after=3)], ids=["cut", "closed"])
-async def test_what_came_before_the_break_is_spoken(
-    speaking: Speaking, plan: Plan, endpoint: str, fault: Fault
-):
-    plan.add(endpoint, fault)
-    async with speaking() as speaker:
-        pieces, error = await failure(speaker)
-        assert error.trouble is Trouble.CUT
-        assert words_of(pieces) == TEXT.split()[: len(words_of(pieces))]
-        assert 0.5 < sum(piece.seconds for piece in pieces) <= 0.75
-
-
-async def test_a_file_instead_of_raw_audio_is_found_out(speaking: Speaking):
-    async with speaking(speak=lambda text: b"RIFF\x24\x08\x00\x00WAVEfmt " + hum(text)) as speaker:
-        pieces, error = await failure(speaker)
-        assert (pieces, error.trouble) == ([], Trouble.BAD_FORMAT)
 
 
 async def test_audio_of_another_rate_cannot_be_told(speaking: Speaking, plan: Plan):
@@ -309,14 +257,6 @@ async def test_who_waits_no_longer_goes_to_another_socket(
         assert connections(plan) == 2
 
 
-@pytest.mark.parametrize("endpoint", ["tts", "tts-context"])
-@pytest.mark.parametrize("fault", [Fault(delay=0.1), Fault(dribble=0.02)], ids=["late", "dribbles"])
-async def test_a_slow_vendor_is_heard_whole(speaking: Speaking, plan: Plan, endpoint: str, fault: Fault):
-    plan.add(endpoint, fault)
-    async with speaking() as speaker:
-        assert audio_of(await spoken(speaker)) == hum(TEXT)
-
-
 # --- interruptions -------------------------------------------------------------------------------
 
 
@@ -336,56 +276,17 @@ async def test_a_text_that_was_heard_whole_is_not_cancelled(speaker: ContextVoic
     assert not any("cancel" in asked for asked in plan.of("tts"))
 
 
-def stamped(text: str) -> bytes:
-    """Audio that tells which text it is of."""
-    return bytes([zlib.crc32(text.strip().encode()) % 251]) * (480 * len(text.strip()))
-
-
 async def test_two_hundred_interruptions(speaking: Speaking, plan: Plan):
-    """Three calls at once, interrupted at random moments, with an account for as many texts at once: what is
-    given up is cancelled in time for the next. The ledger tells what was heard."""
-    chance = random.Random(4)
+    """With an account for three texts at once: what is given up is cancelled in time for the next."""
     letters = "abcdefghijklmnopqrst"
     said = [
         f"The parcel of {first}nna {second}ean is on its way, and it takes a while."
         for first in letters
         for second in letters[:10]
     ]
-    heard_some = unheard_some = 0
-
-    async def interrupted(speaker: ContextVoice, turn: int, *, patience: float, elapsed: float) -> None:
-        nonlocal heard_some, unheard_some
-        playback = Playback()
-
-        async def answer() -> None:
-            async with aclosing(speak(speaker, turn, said[turn])) as clips:
-                async for clip in clips:
-                    assert set(clip.audio) <= set(stamped(said[turn])), "audio of another text"
-                    playback.send(clip, 0.0)
-
-        task = asyncio.create_task(answer())
-        await asyncio.wait([task], timeout=patience)
-        task.cancel()
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.result()
-        playback.clear(elapsed)
-        heard = playback.heard(turn).split()
-        assert heard == said[turn].split()[: len(heard)]
-        heard_some += bool(heard)
-        unheard_some += len(heard) < len(said[turn].split())
-
-    async def call(speaker: ContextVoice, turns: range) -> None:
-        for turn in turns:
-            await interrupted(speaker, turn, patience=chance.uniform(0, 0.03), elapsed=chance.uniform(0, 4))
-
     async with speaking(speak=stamped, between=0.001) as speaker:
-        async with asyncio.timeout(60), asyncio.TaskGroup() as calls:
-            for first in range(3):
-                calls.create_task(call(speaker, range(first, 200, 3)))
+        await two_hundred_interruptions(speaker, said)
         assert not any(socket._contexts or socket._left for socket in speaker._sockets._sockets)
-    assert heard_some > 20
-    assert unheard_some > 100
     assert connections(plan) == 1
     asked = plan.of("tts")
     cancelled = {one["context_id"] for one in asked if "cancel" in one}

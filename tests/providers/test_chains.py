@@ -4,8 +4,15 @@ import pytest
 
 from callbot.errors import ConfigurationError
 from callbot.providers.accounting import Port
-from callbot.providers.chains import USUAL, Choice, choose, usable, vendor_of
-from callbot.providers.registry import LLM, STT, TTS
+from callbot.providers.chains import (
+    USUAL,
+    Choice,
+    choose,
+    choose_speech_to_speech,
+    usable,
+    vendor_of,
+)
+from callbot.providers.registry import LLM, SPEECH_TO_SPEECH, STT, TTS
 from callbot.vendors import Accounts
 
 
@@ -73,14 +80,38 @@ def test_every_adapter_of_a_vendor_is_known_to_need_its_key() -> None:
         "hibari-bright",
         "hibari-low",
     }
-    for name in {*STT, *LLM, *TTS} - local:
+    for name in {*STT, *LLM, *TTS, *SPEECH_TO_SPEECH} - local:
         assert vendor_of(name) is not None, name
     for name in local:
         assert vendor_of(name) is None
 
 
-@pytest.mark.parametrize(("port", "table"), [(Port.STT, STT), (Port.LLM, LLM), (Port.TTS, TTS)])
+@pytest.mark.parametrize(
+    ("port", "table"), [(Port.STT, STT), (Port.LLM, LLM | SPEECH_TO_SPEECH), (Port.TTS, TTS)]
+)
 def test_every_adapter_of_a_vendor_has_a_model_that_is_used_when_none_is_named(
     port: Port, table: Mapping[str, str]
 ) -> None:
     assert {name for name in table if vendor_of(name)} == set(USUAL[port])
+
+
+# --- a model that hears and speaks by itself ---------------------------------------------------------
+
+REALTIME = "openai-realtime:gpt-realtime-2.1/marin"
+
+
+def test_a_key_brings_a_model_that_hears_and_speaks_by_itself() -> None:
+    assert choose_speech_to_speech("auto", accounts("openai", "deepgram")) == Choice((REALTIME,))
+    assert choose_speech_to_speech("auto", accounts("deepgram")) == Choice(())
+    assert choose_speech_to_speech("auto", accounts(url="http://localhost:11434/v1")) == Choice(())
+    assert choose_speech_to_speech("none", accounts("openai")) == Choice(())
+
+
+def test_the_first_that_is_named_and_can_be_used_is_it() -> None:
+    named = "openai-realtime:gpt-realtime-1.5/cedar, openai-realtime"
+    choice = choose_speech_to_speech(named, accounts("openai"))
+    assert choice.names == ("openai-realtime:gpt-realtime-1.5/cedar",)
+    with pytest.raises(ConfigurationError, match="OPENAI_API_KEY is not set"):
+        choose_speech_to_speech("openai-realtime", accounts())
+    with pytest.raises(ConfigurationError, match="it names nothing"):
+        choose_speech_to_speech(" ", accounts("openai"))

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,32 +10,13 @@ import pytest
 from callbot.errors import ProviderError, Trouble
 from callbot.providers.inference import InferencePool
 from callbot.providers.ports import SpeechToText, Transcribed
-from callbot.providers.registry import Models, hearing
 from callbot.providers.stt.deepgram_flux import FluxDialect, FluxHearing
-from callbot.vendors import Account, Accounts, Unconfigured
-from tests.doubles.deepgram import DeepgramDouble
-from tests.doubles.plan import Fault, Plan
-from tests.providers.deepgram_audio import LOUD, QUIET, WORD_BYTES, hear
-from tests.providers.test_deepgram_listen import gone, next_final, send
+from callbot.vendors import Account
+from tests.doubles.plan import Fault
+from tests.providers.deepgram_audio import QUIET
+from tests.providers.deepgram_ears import FLUX, FOUR, PAUSE, TWO, next_final, send
 
-TWO, FOUR = LOUD * 2 * WORD_BYTES, LOUD * 4 * WORD_BYTES
-PAUSE = QUIET * 800
-
-
-@asynccontextmanager
-async def call(
-    pool: InferencePool, *faults: Fault, name: str = "deepgram-flux:flux-general-en", key: str = "dg-key"
-) -> AsyncIterator[tuple[SpeechToText, Plan]]:
-    plan = Plan()
-    plan.add("flux", *faults)
-    async with DeepgramDouble(plan, hear=hear) as double:
-        models = Models(pool, cache=Path(), accounts=Accounts.of({"deepgram": key}, {"deepgram": double.url}))
-        ears = hearing(name, models).for_call(["en"])
-        try:
-            yield ears, plan
-        finally:
-            await ears.aclose()
-            await gone(plan)
+call = FLUX.call
 
 
 async def events(ears: SpeechToText, *, until_over: float) -> list[Transcribed]:
@@ -148,18 +126,6 @@ async def test_the_vendors_several_languages(pool: InferencePool):
     assert plan.of("flux")[0]["language_hint"] == "en"
 
 
-@pytest.mark.parametrize("fault", [Fault(silent=True), Fault(stall_after=0)])
-async def test_a_deaf_vendor_is_answered_for_with_nothing(
-    fault: Fault, pool: InferencePool, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(FluxDialect, "patience", 0.1)
-    async with call(pool, fault) as (ears, _):
-        ears.start(1)
-        send(ears, FOUR)
-        ears.flush()
-        assert await next_final(ears) == Transcribed(1, "", True)
-
-
 async def test_a_vendor_that_stalls_is_answered_for_with_what_it_said(
     pool: InferencePool, monkeypatch: pytest.MonkeyPatch
 ):
@@ -169,68 +135,6 @@ async def test_a_vendor_that_stalls_is_answered_for_with_what_it_said(
         send(ears, FOUR)
         ears.flush()
         assert (await next_final(ears)).text == "Two"
-
-
-@pytest.mark.parametrize("fault", [Fault(delay=0.2), Fault(dribble=0.02), Fault(late=0.1)])
-async def test_a_slow_vendor_is_waited_for(fault: Fault, pool: InferencePool):
-    async with call(pool, fault) as (ears, _):
-        ears.start(1)
-        send(ears, FOUR + TWO)
-        ears.flush()
-        assert (await next_final(ears)).text == "Six"
-
-
-@pytest.mark.parametrize(
-    ("fault", "trouble", "retryable"),
-    [
-        (Fault(refuse=True), Trouble.CONNECT, True),
-        (Fault(status=401, code="INVALID_AUTH"), Trouble.AUTH, False),
-        (Fault(status=429, code="TOO_MANY_REQUESTS"), Trouble.RATE_LIMITED, True),
-        (Fault(status=400, code="No such model"), Trouble.REJECTED, False),
-        (Fault(status=500, code="oops"), Trouble.UNAVAILABLE, True),
-        (Fault(cut_after=1), Trouble.CUT, True),
-        (Fault(close_after=1), Trouble.CUT, True),
-        (Fault(empty=True), Trouble.CUT, True),
-        (Fault(garbage=True), Trouble.BAD_FORMAT, True),
-    ],
-)
-async def test_a_failure_of_the_vendor_is_told_in_our_words(
-    fault: Fault, trouble: Trouble, retryable: bool, pool: InferencePool
-):
-    async with call(pool, fault) as (ears, _):
-        ears.start(1)
-        send(ears, FOUR + FOUR)
-        with pytest.raises(ProviderError) as failed:
-            await next_final(ears)
-    assert (failed.value.trouble, failed.value.retryable) == (trouble, retryable)
-    assert failed.value.provider == "deepgram-flux:flux-general-en"
-
-
-async def test_a_vendor_that_does_not_answer_the_handshake_is_given_up(
-    pool: InferencePool, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("callbot.providers.stt.socket_ears.CONNECT_WITHIN", 0.1)
-    async with call(pool, Fault(blackhole=True)) as (ears, _):
-        with pytest.raises(ProviderError) as failed:
-            await next_final(ears)
-    assert failed.value.trouble is Trouble.CONNECT
-
-
-async def test_closing_at_any_moment_leaves_no_task_and_no_connection(pool: InferencePool):
-    before = asyncio.all_tasks()
-    for pause in (0, 0.001, 0.002, 0.005, 0.01, 0.03):
-        async with call(pool, Fault(dribble=0.005)) as (ears, _):
-            ears.start(1)
-            send(ears, FOUR)
-            ears.flush()
-            await asyncio.sleep(pause)
-    await asyncio.sleep(0)
-    assert asyncio.all_tasks() == before
-
-
-def test_without_a_key_it_says_what_to_set(pool: InferencePool):
-    with pytest.raises(Unconfigured, match="DEEPGRAM_API_KEY"):
-        hearing("deepgram-flux", Models(pool, cache=Path()))
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,65 +10,16 @@ import pytest
 
 from callbot.errors import ProviderError, Trouble
 from callbot.providers.inference import InferencePool
-from callbot.providers.ports import SpeechToText, Transcribed
-from callbot.providers.registry import Models, hearing
+from callbot.providers.ports import Transcribed
+from callbot.providers.registry import Models
 from callbot.providers.stt import deepgram
 from callbot.providers.stt.deepgram import LEAD_IN, DeepgramDialect
-from callbot.vendors import Account, Accounts, Unconfigured
-from tests.doubles.deepgram import DeepgramDouble
-from tests.doubles.plan import FOR_EVER, Fault, Plan
-from tests.providers.deepgram_audio import LOUD, QUIET, WORD_BYTES, hear
+from callbot.vendors import Account, Accounts
+from tests.doubles.plan import FOR_EVER, Fault
+from tests.providers.deepgram_audio import QUIET
+from tests.providers.deepgram_ears import FOUR, LISTEN, PAUSE, TWO, next_final, send
 
-TWO, FOUR = LOUD * 2 * WORD_BYTES, LOUD * 4 * WORD_BYTES
-PAUSE = QUIET * 800
-
-
-@asynccontextmanager
-async def call(
-    pool: InferencePool,
-    *faults: Fault,
-    languages: tuple[str, ...] = ("en",),
-    key: str = "dg-key",
-    **conduct: Any,
-) -> AsyncIterator[tuple[SpeechToText, Plan]]:
-    plan = Plan()
-    plan.add("listen", *faults)
-    async with DeepgramDouble(plan, hear=hear, **conduct) as double:
-        models = Models(pool, cache=Path(), accounts=Accounts.of({"deepgram": key}, {"deepgram": double.url}))
-        ears = hearing("deepgram:nova-3", models).for_call(languages)
-        try:
-            yield ears, plan
-        finally:
-            await ears.aclose()
-            await gone(plan)
-
-
-async def gone(plan: Plan) -> None:
-    """The double has seen that its clients have left."""
-    async with asyncio.timeout(2):
-        while plan.open:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
-
-
-def send(ears: SpeechToText, audio: bytes) -> None:
-    for at in range(0, len(audio), 480):
-        ears.send(audio[at : at + 480])
-
-
-async def next_final(ears: SpeechToText) -> Transcribed:
-    async with asyncio.timeout(5):
-        async for event in ears.events():
-            if event.final:
-                return event
-    raise AssertionError("closed")
-
-
-async def failure(ears: SpeechToText) -> ProviderError:
-    with pytest.raises(ProviderError) as failed:
-        await next_final(ears)
-    assert failed.value.provider == "deepgram:nova-3"
-    assert "dg-key" not in str(failed.value)
-    return failed.value
+call, failure = LISTEN.call, LISTEN.failure
 
 
 async def test_what_was_said_is_the_final_with_its_confidence(pool: InferencePool):
@@ -244,34 +193,6 @@ async def test_no_empty_frame_is_ever_sent(pool: InferencePool):
     assert all(plan.of("listen audio"))
 
 
-@pytest.mark.parametrize(
-    ("fault", "trouble", "retryable"),
-    [
-        (Fault(refuse=True), Trouble.CONNECT, True),
-        (Fault(status=401, code="INVALID_AUTH"), Trouble.AUTH, False),
-        (Fault(status=402, code="ASR_PAYMENT_REQUIRED"), Trouble.QUOTA, False),
-        (Fault(status=400, code="No such model"), Trouble.REJECTED, False),
-        (Fault(status=503, code="unavailable"), Trouble.UNAVAILABLE, True),
-        (Fault(cut_after=0), Trouble.CUT, True),
-        (Fault(cut_after=1), Trouble.CUT, True),
-        (Fault(close_after=1, close_code=1011), Trouble.CUT, True),
-        (Fault(close_after=1, close_code=1000), Trouble.CUT, True),
-        (Fault(empty=True), Trouble.CUT, True),
-        (Fault(garbage=True), Trouble.BAD_FORMAT, True),
-    ],
-)
-async def test_a_failure_of_the_vendor_is_told_in_our_words(
-    fault: Fault, trouble: Trouble, retryable: bool, pool: InferencePool
-):
-    async with call(pool, fault) as (ears, _):
-        ears.start(1)
-        send(ears, FOUR + FOUR + FOUR)
-        error = await failure(ears)
-        ears.send(FOUR)  # nobody minds
-        ears.flush()
-    assert (error.trouble, error.retryable) == (trouble, retryable)
-
-
 async def test_too_many_requests_say_when_to_come_back(pool: InferencePool):
     async with call(pool, Fault(status=429, code="TOO_MANY_REQUESTS", retry_after=3)) as (ears, _):
         error = await failure(ears)
@@ -284,36 +205,6 @@ async def test_a_wrong_key_is_told_without_it(pool: InferencePool):
     assert (error.trouble, error.retryable) == (Trouble.AUTH, False)
 
 
-async def test_a_vendor_that_does_not_answer_the_handshake_is_given_up(
-    pool: InferencePool, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("callbot.providers.stt.socket_ears.CONNECT_WITHIN", 0.1)
-    async with call(pool, Fault(blackhole=True)) as (ears, _):
-        error = await failure(ears)
-    assert (error.trouble, error.retryable) == (Trouble.CONNECT, True)
-
-
-@pytest.mark.parametrize("fault", [Fault(silent=True), Fault(stall_after=0)])
-async def test_a_deaf_vendor_is_answered_for_with_nothing(
-    fault: Fault, pool: InferencePool, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(DeepgramDialect, "patience", 0.1)
-    async with call(pool, fault) as (ears, _):
-        ears.start(1)
-        send(ears, FOUR + TWO)
-        ears.flush()
-        assert await next_final(ears) == Transcribed(1, "", True)
-
-
-@pytest.mark.parametrize("fault", [Fault(delay=0.2), Fault(dribble=0.02)])
-async def test_a_slow_vendor_is_waited_for(fault: Fault, pool: InferencePool):
-    async with call(pool, fault) as (ears, _):
-        ears.start(1)
-        send(ears, FOUR + TWO)
-        ears.flush()
-        assert (await next_final(ears)).text == "Six"
-
-
 async def test_patience_begins_when_the_flush_has_gone_out(
     pool: InferencePool, monkeypatch: pytest.MonkeyPatch
 ):
@@ -323,23 +214,6 @@ async def test_patience_begins_when_the_flush_has_gone_out(
         send(ears, TWO)
         ears.flush()
         assert (await next_final(ears)).text == "Two"
-
-
-async def test_closing_at_any_moment_leaves_no_task_and_no_connection(pool: InferencePool):
-    before = asyncio.all_tasks()
-    for pause in (0, 0, 0.001, 0.002, 0.005, 0.01, 0.03):
-        async with call(pool, Fault(dribble=0.005)) as (ears, _):
-            ears.start(1)
-            send(ears, FOUR)
-            ears.flush()
-            await asyncio.sleep(pause)
-    await asyncio.sleep(0)
-    assert asyncio.all_tasks() == before
-
-
-def test_without_a_key_it_says_what_to_set(pool: InferencePool):
-    with pytest.raises(Unconfigured, match="DEEPGRAM_API_KEY"):
-        hearing("deepgram", Models(pool, cache=Path()))
 
 
 def test_the_default_model_is_nova_3(pool: InferencePool):

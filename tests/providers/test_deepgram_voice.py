@@ -23,7 +23,7 @@ from tests.doubles.deepgram import DeepgramDouble
 from tests.doubles.deepgram_speak import Speaking
 from tests.doubles.plan import Fault, Plan
 from tests.providers.deepgram_audio import CHARACTER_BYTES, speak
-from tests.providers.test_deepgram_listen import gone
+from tests.providers.deepgram_ears import gone
 
 NAME = "deepgram:aura-2-thalia-en"
 TEXT = "Thanks for waiting. Your order is on its way, and it should arrive on Thursday."

@@ -17,7 +17,7 @@ from callbot.providers.stt.elevenlabs import Scribe
 from callbot.vendors import Account
 from tests.doubles.elevenlabs import KEY, ElevenLabsDouble
 from tests.doubles.plan import Fault, Plan
-from tests.providers.eleven import WITHIN, models_for, nothing_left, until
+from tests.providers.vendor_voices import WITHIN, models_for, nothing_left, until
 
 NAME = "elevenlabs:scribe_v2_realtime"
 WORDS = ["one", "two", "three", "four"]
@@ -84,11 +84,6 @@ class Ears:
         await self.ears.aclose()
         async with asyncio.timeout(WITHIN):
             await self._listening
-
-
-@pytest.fixture
-def plan() -> Plan:
-    return Plan()
 
 
 @pytest.fixture

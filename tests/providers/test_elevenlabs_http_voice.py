@@ -1,8 +1,7 @@
 """ElevenLabs' voice over HTTP, against a double that speaks its protocol."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import aclosing
 
 import httpx
 import pytest
@@ -14,43 +13,26 @@ from callbot.providers.tts import elevenlabs_http
 from callbot.providers.tts.elevenlabs_http import ElevenLabsHttpVoice
 from tests.doubles.elevenlabs import KEY, VOICE, ElevenLabsDouble, hum
 from tests.doubles.plan import Fault, Plan
-from tests.providers.eleven import (
+from tests.providers.vendor_voices import (
+    ELEVENLABS_HTTP,
     TEXT,
+    Speaking,
     audio_of,
     failure,
     given_up,
     models_for,
-    nothing_left,
+    refused_and_then_spoken,
     spoken,
     until,
     words_of,
 )
 
-NAME = f"elevenlabs-http:eleven_flash_v2_5/{VOICE}"
-Speaking = Callable[..., AbstractAsyncContextManager[ElevenLabsHttpVoice]]
-
-
-@pytest.fixture
-def plan() -> Plan:
-    return Plan()
+NAME = ELEVENLABS_HTTP.voice
 
 
 @pytest.fixture
 def speaking(plan: Plan, pool: InferencePool) -> Speaking:
-    @asynccontextmanager
-    async def speaking(name: str = NAME, *, key: str = KEY, **manner: object):
-        async with nothing_left(plan), ElevenLabsDouble(plan, **manner) as double:
-            models = models_for(double, pool, key=key)
-            yield voice(name, models)
-            await models.aclose()
-
-    return speaking
-
-
-@pytest.fixture
-async def speaker(speaking: Speaking) -> AsyncIterator[ElevenLabsHttpVoice]:
-    async with speaking() as speaker:
-        yield speaker
+    return ELEVENLABS_HTTP.speaking(plan, pool)
 
 
 async def test_a_text_is_spoken_in_pieces_without_the_times_of_its_words(
@@ -80,24 +62,6 @@ async def test_a_language_is_only_told_to_a_model_that_takes_it(speaking: Speaki
     assert "language_code" not in plan.of("tts-http")[0]
 
 
-async def test_the_first_words_come_before_the_rest_is_made(speaking: Speaking):
-    async with speaking(between=0.05) as speaker:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        async with aclosing(speaker.speak(TEXT)) as pieces:
-            await anext(pieces)
-            first = loop.time() - began
-            async for _ in pieces:
-                pass
-        assert first < (loop.time() - began) / 3
-
-
-@pytest.mark.parametrize("text", ["", "  ", "—", "?!"])
-async def test_a_text_without_a_word_costs_no_request(speaker: ElevenLabsHttpVoice, plan: Plan, text: str):
-    assert words_of(await spoken(speaker, text)) == text.split()
-    assert plan.asked == []
-
-
 REFUSALS = {
     "refused": (Fault(refuse=True), Trouble.CONNECT, True),
     "wrong key": (Fault(status=401, code="invalid_api_key"), Trouble.AUTH, False),
@@ -119,9 +83,7 @@ async def test_a_refusal_is_told_in_our_words_and_the_next_text_is_spoken(
 ):
     plan.add("tts-http", fault)
     async with speaking() as speaker:
-        pieces, error = await failure(speaker)
-        assert (pieces, error.trouble, error.retryable) == ([], trouble, retryable)
-        assert audio_of(await spoken(speaker)) == hum(TEXT)
+        await refused_and_then_spoken(speaker, trouble, retryable=retryable)
 
 
 @pytest.mark.parametrize(
@@ -145,12 +107,6 @@ async def test_a_wrong_setting_is_told(speaking: Speaking, name: str, key: str, 
     async with speaking(name, key=key) as speaker:
         _, error = await failure(speaker)
         assert (error.trouble, error.retryable) == (trouble, False)
-
-
-async def test_when_to_come_back_is_told(speaking: Speaking, plan: Plan):
-    plan.add("tts-http", Fault(status=429, code="system_busy", retry_after=7))
-    async with speaking() as speaker:
-        assert (await failure(speaker))[1].retry_after == 7
 
 
 @pytest.mark.parametrize("fault", [Fault(cut_after=4), Fault(close_after=4)], ids=["cut", "ends too early"])
@@ -198,10 +154,3 @@ async def test_closing_it_half_way_closes_the_vendor_s_stream(speaking: Speaking
             assert plan.open == 1
         async with asyncio.timeout(0.8):
             await until(lambda: plan.open == 0)
-
-
-@pytest.mark.parametrize("fault", [Fault(delay=0.1), Fault(dribble=0.02)], ids=["late", "dribbles"])
-async def test_a_slow_vendor_is_heard_whole(speaking: Speaking, plan: Plan, fault: Fault):
-    plan.add("tts-http", fault)
-    async with speaking() as speaker:
-        assert audio_of(await spoken(speaker)) == hum(TEXT)

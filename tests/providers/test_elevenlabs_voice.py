@@ -1,62 +1,42 @@
 """ElevenLabs' voice over the socket for many contexts, against a double that speaks its protocol."""
 
 import asyncio
-import random
-import zlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import aclosing
 
 import pytest
 
 from callbot.errors import ConfigurationError, InvalidState, Trouble
-from callbot.media_stream.playback import Playback
 from callbot.providers.inference import InferencePool
 from callbot.providers.registry import voice
 from callbot.providers.tts import context_socket, context_sockets
 from callbot.providers.tts.context_voice import ContextVoice
 from callbot.providers.tts.elevenlabs import Choice
-from callbot.speaking import speak
 from tests.doubles.elevenlabs import VOICE, ElevenLabsDouble, hum
 from tests.doubles.plan import Fault, Plan
-from tests.providers.eleven import (
+from tests.providers.vendor_voices import (
+    ELEVENLABS,
     TEXT,
+    Speaking,
     audio_of,
     failure,
     given_up,
     models_for,
     nothing_left,
+    of_each_endpoint,
+    refused_and_then_spoken,
     spoken,
+    stamped,
+    two_hundred_interruptions,
     until,
     words_of,
 )
 
-NAME = f"elevenlabs:eleven_flash_v2_5/{VOICE}"
-Speaking = Callable[..., AbstractAsyncContextManager[ContextVoice]]
-
-
-@pytest.fixture
-def plan() -> Plan:
-    return Plan()
+NAME = ELEVENLABS.voice
 
 
 @pytest.fixture
 def speaking(plan: Plan, pool: InferencePool) -> Speaking:
-    """A voice, and behind it a double in the manner that is asked for."""
-
-    @asynccontextmanager
-    async def speaking(name: str = NAME, *, key: str = "eleven-key", **manner: object):
-        async with nothing_left(plan), ElevenLabsDouble(plan, **manner) as double:
-            models = models_for(double, pool, key=key)
-            yield voice(name, models)
-            await models.aclose()
-
-    return speaking
-
-
-@pytest.fixture
-async def speaker(speaking: Speaking) -> AsyncIterator[ContextVoice]:
-    async with speaking() as speaker:
-        yield speaker
+    return ELEVENLABS.speaking(plan, pool)
 
 
 def contexts(plan: Plan) -> list[str]:
@@ -141,24 +121,6 @@ async def test_a_voice_that_knows_no_times_is_cut_between_words_all_the_same(spe
     assert words_of(pieces) == TEXT.split()
     assert len(pieces) > 3
     assert not any(piece.words for piece in pieces)
-
-
-async def test_the_first_words_come_before_the_rest_is_made(speaking: Speaking):
-    async with speaking(between=0.05) as speaker:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        async with aclosing(speaker.speak(TEXT)) as pieces:
-            await anext(pieces)
-            first = loop.time() - began
-            async for _ in pieces:
-                pass
-        assert first < (loop.time() - began) / 3
-
-
-@pytest.mark.parametrize("text", ["", "  ", "—", "?!"])
-async def test_a_text_without_a_word_costs_no_request(speaker: ContextVoice, plan: Plan, text: str):
-    assert words_of(await spoken(speaker, text)) == text.split()
-    assert plan.asked == []
 
 
 # --- sockets -------------------------------------------------------------------------------------
@@ -323,12 +285,11 @@ REFUSALS = {
 
 @pytest.mark.parametrize(
     ("endpoint", "fault", "trouble", "retryable"),
-    [pytest.param("tts-multi", *refusal, id=name) for name, refusal in REFUSALS.items()]
-    + [
-        pytest.param("tts-context", *refusal, id=f"{name}, of one text")
-        for name, refusal in REFUSALS.items()
-        if not (refusal[0].refuse or refusal[0].blackhole or refusal[0].status)
-    ],
+    of_each_endpoint(
+        ELEVENLABS,
+        REFUSALS,
+        of_one_text=lambda fault: not (fault.refuse or fault.blackhole or fault.status),
+    ),
 )
 async def test_a_refusal_is_told_in_our_words_and_the_next_text_is_spoken(
     speaking: Speaking,
@@ -342,29 +303,7 @@ async def test_a_refusal_is_told_in_our_words_and_the_next_text_is_spoken(
     monkeypatch.setattr(context_socket, "CONNECT_WITHIN", 0.2)
     plan.add(endpoint, fault)
     async with speaking() as speaker:
-        pieces, error = await failure(speaker)
-        assert (pieces, error.trouble, error.retryable) == ([], trouble, retryable)
-        assert audio_of(await spoken(speaker)) == hum(TEXT)
-
-
-async def test_when_to_come_back_is_told(speaking: Speaking, plan: Plan):
-    plan.add("tts-multi", Fault(status=429, code="system_busy", retry_after=7))
-    async with speaking() as speaker:
-        assert (await failure(speaker))[1].retry_after == 7
-
-
-@pytest.mark.parametrize("endpoint", ["tts-multi", "tts-context"])
-@pytest.mark.parametrize("fault", [Fault(cut_after=3), Fault(close_after=3)], ids=["cut", "closed"])
-async def test_what_came_before_the_break_is_spoken(
-    speaking: Speaking, plan: Plan, endpoint: str, fault: Fault
-):
-    plan.add(endpoint, fault)
-    async with speaking() as speaker:
-        pieces, error = await failure(speaker)
-        assert (error.trouble, error.retryable) == (Trouble.CUT, True)
-        assert words_of(pieces) == TEXT.split()[: len(words_of(pieces))]
-        assert 0.5 < sum(piece.seconds for piece in pieces) <= 0.9
-        assert audio_of(await spoken(speaker)) == hum(TEXT)
+        await refused_and_then_spoken(speaker, trouble, retryable=retryable)
 
 
 @pytest.mark.parametrize("endpoint", ["tts-multi", "tts-context"])
@@ -376,12 +315,6 @@ async def test_audio_of_another_rate_is_found_out(speaking: Speaking, plan: Plan
         assert sum(piece.seconds for piece in pieces) < 2
 
 
-async def test_a_file_instead_of_raw_audio_is_found_out(speaking: Speaking):
-    async with speaking(speak=lambda text: b"RIFF\x24\x08\x00\x00WAVEfmt " + hum(text)) as speaker:
-        pieces, error = await failure(speaker)
-        assert (pieces, error.trouble) == ([], Trouble.BAD_FORMAT)
-
-
 @pytest.mark.parametrize("endpoint", ["tts-multi", "tts-context"])
 @pytest.mark.parametrize("fault", [Fault(stall_after=2), Fault(silent=True)], ids=["stalls", "silent"])
 async def test_who_waits_no_longer_leaves_nothing_behind(
@@ -390,14 +323,6 @@ async def test_who_waits_no_longer_leaves_nothing_behind(
     plan.add(endpoint, fault)
     async with speaking() as speaker:
         await given_up(speaker, after=0.1)
-
-
-@pytest.mark.parametrize("endpoint", ["tts-multi", "tts-context"])
-@pytest.mark.parametrize("fault", [Fault(delay=0.1), Fault(dribble=0.02)], ids=["late", "dribbles"])
-async def test_a_slow_vendor_is_heard_whole(speaking: Speaking, plan: Plan, endpoint: str, fault: Fault):
-    plan.add(endpoint, fault)
-    async with speaking() as speaker:
-        assert audio_of(await spoken(speaker)) == hum(TEXT)
 
 
 # --- interruptions -------------------------------------------------------------------------------
@@ -413,14 +338,7 @@ async def test_a_text_that_is_given_up_is_closed_and_its_late_audio_dropped(spea
         assert connections(plan) == 1
 
 
-def stamped(text: str) -> bytes:
-    """Audio that tells which text it is of."""
-    return bytes([zlib.crc32(text.strip().encode()) % 251]) * (480 * len(text.strip()))
-
-
 async def test_two_hundred_interruptions(speaking: Speaking, plan: Plan):
-    """Three calls at once, interrupted at random moments; the ledger tells what was heard."""
-    chance = random.Random(4)
     colours = ["red", "blue", "green", "white", "black", "brown", "grey", "pink", "golden", "silver"]
     names = ["Ann", "Bob", "Cleo", "Dan", "Eve", "Finn", "Gail", "Hugo", "Ines", "Jack"]
     towns = ["Springfield", "Greenville"]
@@ -430,41 +348,9 @@ async def test_two_hundred_interruptions(speaking: Speaking, plan: Plan):
         for name in names
         for town in towns
     ]
-    heard_some = unheard_some = 0
-
-    async def interrupted(speaker: ContextVoice, turn: int, *, patience: float, elapsed: float) -> None:
-        nonlocal heard_some, unheard_some
-        playback = Playback()
-
-        async def answer() -> None:
-            async with aclosing(speak(speaker, turn, said[turn])) as clips:
-                async for clip in clips:
-                    assert set(clip.audio) <= set(stamped(said[turn])), "audio of another text"
-                    playback.send(clip, 0.0)
-
-        task = asyncio.create_task(answer())
-        await asyncio.wait([task], timeout=patience)
-        task.cancel()
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.result()
-        playback.clear(elapsed)
-        heard = playback.heard(turn).split()
-        assert heard == said[turn].split()[: len(heard)]
-        heard_some += bool(heard)
-        unheard_some += len(heard) < len(said[turn].split())
-
-    async def call(speaker: ContextVoice, turns: range) -> None:
-        for turn in turns:
-            await interrupted(speaker, turn, patience=chance.uniform(0, 0.03), elapsed=chance.uniform(0, 4))
-
     async with speaking(speak=stamped, between=0.001) as speaker:
-        async with asyncio.timeout(60), asyncio.TaskGroup() as calls:
-            for first in range(3):
-                calls.create_task(call(speaker, range(first, 200, 3)))
+        await two_hundred_interruptions(speaker, said)
         sockets = speaker._sockets._sockets
         await until(lambda: not any(socket._contexts or socket._left for socket in sockets))
-    assert heard_some > 20
-    assert unheard_some > 100
     closed = [asked["context_id"] for asked in plan.of("tts-multi") if asked.get("close_context")]
     assert closed == contexts(plan)

@@ -20,6 +20,7 @@ from callbot.providers.ports import (
     Piece,
     Prompt,
     Role,
+    Speech,
     TokenUsage,
     ToolCall,
     ToolSpec,
@@ -176,6 +177,31 @@ async def test_a_stream_that_breaks_is_gone_on_with_by_the_next():
         Message(Role.NOTE, GO_ON),
     )
     assert (asked.instructions, asked.tools) == (PROMPT.instructions, PROMPT.tools)
+
+
+async def test_a_model_that_speaks_itself_is_gone_on_with_by_one_that_writes():
+    spoken = [Speech("Your order is", b"\x80" * 800), Speech("on", b"\x80" * 800)]
+    one, two = ScriptedModel("one", "", [[*spoken, CUT]]), ScriptedModel("two", TEXT)
+    result, told = await ask(one, two)
+    assert result.pieces[:2] == spoken
+    assert result.text == " its way, and it should arrive on Thursday."
+    assert two.asked[0].messages[-2] == Message(Role.AGENT, "Your order is on")
+    assert told.failed == [("one", "two", Trouble.CUT)]
+
+
+async def test_tokens_of_audio_are_counted_apart():
+    usage = TokenUsage(100, 60, 20, audio_read=50, audio_cached=10, audio_written=200)
+    _, told = await ask(
+        ScriptedModel("one", "", [[Speech("Hello.", b"\x80" * 800), Finished(Ending.STOP, usage)]])
+    )
+    assert told.used == {
+        ("one", "tokens_read"): 40,
+        ("one", "tokens_cached"): 60,
+        ("one", "tokens_written"): 20,
+        ("one", "audio_tokens_read"): 40,
+        ("one", "audio_tokens_cached"): 10,
+        ("one", "audio_tokens_written"): 200,
+    }
 
 
 async def test_a_stall_is_a_break_after_two_seconds():

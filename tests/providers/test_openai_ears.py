@@ -16,6 +16,7 @@ from callbot.providers.failures import from_socket
 from callbot.providers.ports import Transcribed
 from callbot.providers.stt import socket_ears
 from callbot.providers.stt.openai import OpenAiHearing, TranscriptionSession, hearing
+from callbot.providers.stt.openai_commits import Commits
 from callbot.providers.stt.socket_ears import SocketEars
 from callbot.vendors import Account
 from tests.doubles.openai_speech import KEY, OpenAiSpeechDouble
@@ -24,11 +25,6 @@ from tests.doubles.spelling import LETTER, hear, speak
 
 NAME = "openai:gpt-live-transcribe"
 ITEM_EVENTS = ("delta", "completed", "failed")
-
-
-@pytest.fixture
-def plan() -> Plan:
-    return Plan()
 
 
 @pytest.fixture
@@ -486,10 +482,10 @@ async def test_a_vendor_that_takes_no_audio_is_stalled(
 async def test_a_bug_in_a_dialect_does_not_leave_the_call_deaf(
     opened: Opened, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    def broken(session: TranscriptionSession, event: object) -> None:
+    def broken(commits: Commits, event: object) -> None:
         raise KeyError("Jane Roe said hello")
 
-    monkeypatch.setattr(TranscriptionSession, "_completed", broken)
+    monkeypatch.setattr(Commits, "take", broken)
     call = opened()
     call.ears.start(1)
     call.say("Hello there.")

@@ -25,11 +25,6 @@ Open = Callable[..., SpeechToText]
 
 
 @pytest.fixture
-def plan() -> Plan:
-    return Plan()
-
-
-@pytest.fixture
 async def double(plan: Plan) -> AsyncIterator[OpenAiSpeechDouble]:
     async with OpenAiSpeechDouble(plan, hear=hear) as double:
         yield double

@@ -37,11 +37,6 @@ def hum(text: str) -> bytes:
 
 
 @pytest.fixture
-def plan() -> Plan:
-    return Plan()
-
-
-@pytest.fixture
 async def double(plan: Plan) -> AsyncIterator[OpenAiSpeechDouble]:
     async with OpenAiSpeechDouble(plan, speak=hum) as double:
         yield double

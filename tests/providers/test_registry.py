@@ -74,7 +74,7 @@ def test_a_third_party_adds_a_voice_by_entry_point(models: Models, monkeypatch: 
     theirs = EntryPoint("parrot", "callbot.providers.tts.fake:voice", "callbot.tts")
     monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints([theirs]).select(group=group))
     assert isinstance(voice("parrot:es", models), FakeVoice)
-    with pytest.raises(ConfigurationError, match="hibari-low, openai, parrot"):
+    with pytest.raises(ConfigurationError, match="hibari-low, openai, openai-realtime, parrot"):
         voice("zzzz", models)
 
 

@@ -12,7 +12,7 @@ from callbot.errors import Trouble
 from callbot.providers.breaker import Breakers, Limits
 from callbot.providers.chains import vendor_of
 from callbot.providers.ports import SpeechToText, Transcribed
-from callbot.providers.registry import Hearing, Models, hearing
+from callbot.providers.registry import Hearing, Models, hearing, speech_to_speech
 from callbot.providers.stt.fallback import FallbackHearing
 from tests.providers.conftest import Say, tasks_of_ours
 from tests.providers.doubled import doubled
@@ -29,6 +29,7 @@ ADAPTERS = {
     "elevenlabs": "elevenlabs:scribe_v2_realtime",
     "openai": "openai:gpt-live-transcribe",
     "openai-file": "openai-file",
+    "openai-realtime": "openai-realtime:gpt-realtime-2.1/marin",
 }
 WITHOUT_PARTIALS = {"openai-file"}
 
@@ -70,7 +71,7 @@ async def ears(request: pytest.FixtureRequest, models: Models) -> AsyncIterator[
         yield lambda: heard.for_call(languages)
         return
     async with doubled(models, hear=heard_by_a_vendor) as own:
-        heard = hearing(name, own)
+        heard = speech_to_speech(name, own)() if name.startswith("openai-realtime") else hearing(name, own)
         yield lambda: heard.for_call(languages)
 
 

@@ -39,8 +39,8 @@ TEXT = (
 )
 
 
-BY_KEY = ("cartesia", "deepgram", "elevenlabs", "elevenlabs-http", "openai")
-WITHOUT_WORD_TIMES = ("deepgram", "elevenlabs-http", "openai")
+BY_KEY = ("cartesia", "deepgram", "elevenlabs", "elevenlabs-http", "openai", "openai-realtime")
+WITHOUT_WORD_TIMES = ("deepgram", "elevenlabs-http", "openai", "openai-realtime")
 
 
 @pytest.fixture(

@@ -1,7 +1,17 @@
 """What was heard, against what was meant: recognisers hear a word wrong now and then."""
 
 from bench.words import errors, words
-from tests.reliability.stage import Told
+from tests.reliability.stage import BILL, FILLER_MS, HOURS, SLACK_MS, Told
+
+
+def answered(call: Told) -> bool:
+    """The two questions, each once, in words that reached the ear."""
+    return call.caller == [BILL, HOURS] and call.heard().lower().count("thursday") == 2
+
+
+def soon(call: Told) -> bool:
+    """No answer began later than we say that we are there."""
+    return max(call.responses_ms) <= FILLER_MS + SLACK_MS
 
 
 def plain(text: str) -> str:

@@ -58,6 +58,8 @@ SILENCE_MS: Final = 6_000
 """What a caller may have to wait for a word, an apology, anything at all."""
 SLACK_MS: Final = 300
 """What a busy machine and the way to the ear add."""
+KEPT_COMPANY_MS: Final = 2_500
+"""The longest silence with somebody else to go on with."""
 
 Think = Callable[[dict[str, Any]], Answer]
 
@@ -111,6 +113,14 @@ def keep_lines(logger: Any, method: str, line: MutableMapping[str, Any]) -> Muta
 def think(request: dict[str, Any]) -> Answer:
     """The same to everybody."""
     return Answer(text=ANSWER)
+
+
+def reads_aloud(request: dict[str, Any]) -> Answer | None:
+    """What a model says that was given a text to read."""
+    first, *others = request["messages"]
+    if "Read aloud" not in first["content"]:
+        return None
+    return Answer(text=others[-1]["content"].strip('"'))
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,15 +291,24 @@ async def stage(
     hear: Callable[[bytes], str] | None = None,
     deepgram_idle: float = 10.0,
     settings: Mapping[str, Any] | None = None,
+    placed: Callable[[str, str], None] = lambda vendor, url: None,
     company: Path | None = COMPANY,
     tools: Tools | None = None,
 ) -> AsyncIterator[Stage]:
     """Everything up, and the bot listening. ``hear`` is what the doubles hear with, Moonshine else;
-    ``deepgram_idle`` after how many seconds without a word from us Deepgram hangs up."""
+    ``deepgram_idle`` after how many seconds without a word from us Deepgram hangs up. ``placed`` is told the
+    address of each vendor's double before the bot is loaded."""
     speaking: Mapping[str, Any] = {"hear": hear or engines.hear, "speak": engines.speak}
     deepgram = DeepgramDouble(Plan(), **speaking, key=KEYS["deepgram"], idle=deepgram_idle)
     openai = OpenAiDouble(
-        OpenAiSpeechDouble(Plan(), **speaking, key=KEYS["openai"]),
+        OpenAiSpeechDouble(
+            Plan(),
+            **speaking,
+            key=KEYS["openai"],
+            think=lambda request: reads_aloud(request) or think(request),
+            first_audio=0.2,
+            between_chunks=0.02,
+        ),
         OpenAiChatDouble(
             Plan(),
             think=think,
@@ -305,6 +324,9 @@ async def stage(
         leaving.enter_context(structlog.contextvars.bound_contextvars(stage=logged))
         for double in (deepgram, openai, elevenlabs):
             await leaving.enter_async_context(double)  # type: ignore[arg-type]
+        placed("deepgram", deepgram.url)
+        placed("openai", openai.url)
+        placed("elevenlabs", elevenlabs.url)
         given = local_settings(folder).model_copy(
             update={
                 "stt": stt,
@@ -343,3 +365,7 @@ def steps(*utterances: str) -> Sequence[Mapping[str, Any] | str]:
     for utterance in utterances:
         found += [{"play": utterance}, {"wait": "bot_stopped"}]
     return [*found, "hang_up"]
+
+
+TWO_QUESTIONS: Final = steps("support_bill 1", "barge_in 1")
+"""``BILL``, then ``HOURS``."""

@@ -8,13 +8,12 @@ import pytest
 from tests.doubles.openai_chat_wire import Answer
 from tests.doubles.plan import Fault
 from tests.reliability.judging import gap_ms, misheard, plain
-from tests.reliability.stage import ANSWER, Engines, Told, stage, steps
+from tests.reliability.stage import ANSWER, KEPT_COMPANY_MS, TWO_QUESTIONS, Engines, Told, stage
 
 pytestmark = [pytest.mark.reliability, pytest.mark.asyncio(loop_scope="session")]
 
 FLASH = "elevenlabs:eleven_flash_v2_5/JBFqnCBsd6RMkjVDRZzb"
 HTTP = "elevenlabs-http:eleven_flash_v2_5/JBFqnCBsd6RMkjVDRZzb"
-TWICE = steps("support_bill 1", "barge_in 1")
 GREETING = "Larkfield, this is Maya. How can I help?"
 
 
@@ -26,7 +25,7 @@ def judge(call: Told, *, most_ms: int) -> None:
     assert first.endswith(ANSWER)
     assert second.endswith(ANSWER)
     assert max(call.responses_ms) <= most_ms
-    assert call.longest_silence_ms <= 2_500
+    assert call.longest_silence_ms <= KEPT_COMPANY_MS
     assert call.rung.result.hearing.heard_clipped == 0
 
 
@@ -38,7 +37,7 @@ async def a_voice_with_too_many_at_once(engines: Engines, folder: Path) -> Told:
         for endpoint in ("tts-multi", "tts-context"):
             status = 429 if endpoint == "tts-multi" else None
             it.elevenlabs.plan.always(endpoint, Fault(status=status, code="too_many_concurrent_requests"))
-        return await it.ring(*TWICE)
+        return await it.ring(*TWO_QUESTIONS)
 
 
 @pytest.mark.call(by=a_voice_with_too_many_at_once)
@@ -62,7 +61,7 @@ async def test_faults_27_a_voice_that_is_too_busy_is_replaced(told: Told, report
 async def a_voice_that_says_nothing(engines: Engines, folder: Path) -> Told:
     async with stage(engines, folder) as it:
         it.elevenlabs.plan.always("tts-context", Fault(silent=True))
-        return await it.ring(*TWICE)
+        return await it.ring(*TWO_QUESTIONS)
 
 
 @pytest.mark.call(by=a_voice_that_says_nothing)
@@ -87,7 +86,7 @@ async def test_faults_28_a_voice_that_takes_text_and_is_silent_is_replaced_withi
 async def a_voice_that_breaks_off(engines: Engines, folder: Path) -> Told:
     async with stage(engines, folder) as it:
         it.elevenlabs.plan.add("tts-context", Fault(cut_after=5))
-        return await it.ring(*TWICE)
+        return await it.ring(*TWO_QUESTIONS)
 
 
 @pytest.mark.call(by=a_voice_that_breaks_off)
@@ -115,7 +114,7 @@ async def voices_with_wrong_audio(engines: Engines, folder: Path) -> Told:
     async with stage(engines, folder, tts="elevenlabs,elevenlabs-http,openai") as it:
         it.elevenlabs.plan.always("tts-context", Fault(wrong_rate=True))
         it.elevenlabs.plan.always("tts-http", Fault(garbage=True))
-        return await it.ring(*TWICE)
+        return await it.ring(*TWO_QUESTIONS)
 
 
 @pytest.mark.call(by=voices_with_wrong_audio)
@@ -145,7 +144,7 @@ MARKED_UP = (
 
 async def text_for_the_eye(engines: Engines, folder: Path) -> Told:
     async with stage(engines, folder, think=lambda request: Answer(text=MARKED_UP)) as it:
-        return await it.ring(*steps("support_bill 1", "barge_in 1"))
+        return await it.ring(*TWO_QUESTIONS)
 
 
 @pytest.mark.call(by=text_for_the_eye)

@@ -149,7 +149,7 @@ class MediaStream:
         code = NORMAL
         try:
             await session.run()
-        except Exception:
+        except Exception:  # the others go on
             log.exception("a call broke")
             code = INTERNAL_ERROR
         finally:

@@ -21,6 +21,7 @@ from callbot.providers.ports import (
     Piece,
     Prompt,
     Role,
+    Speech,
     TokenUsage,
     ToolCall,
     Words,
@@ -145,6 +146,9 @@ class _Answer:
         """What may be given out now; ``Finished`` is not among it."""
         if isinstance(piece, Words):
             return self._words(self._continuation.feed(self._whole.feed(piece.text)))
+        if isinstance(piece, Speech):  # it cannot be taken apart
+            self._said = f"{self._said} {piece.text}".strip()
+            return [piece]
         rest = self._continuation.feed(self._whole.finish())
         if isinstance(piece, ToolCall):
             self.called = True
@@ -170,7 +174,7 @@ class _Bill:
     def note(self, piece: Piece) -> None:
         self.charged = True
         match piece:
-            case Words(text):
+            case Words(text) | Speech(text):
                 self._written += len(text)
             case ToolCall(name=name, arguments=arguments):
                 self._written += len(name) + len(arguments)
@@ -188,6 +192,9 @@ class _Bill:
             (Unit.TOKENS_READ, usage.read - usage.cached),
             (Unit.TOKENS_CACHED, usage.cached),
             (Unit.TOKENS_WRITTEN, usage.written),
+            (Unit.AUDIO_TOKENS_READ, usage.audio_read - usage.audio_cached),
+            (Unit.AUDIO_TOKENS_CACHED, usage.audio_cached),
+            (Unit.AUDIO_TOKENS_WRITTEN, usage.audio_written),
         ]
         return [(unit, float(tokens)) for unit, tokens in units if tokens]
 

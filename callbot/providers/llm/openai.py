@@ -1,8 +1,7 @@
 """Any server that speaks OpenAI's chat completions: ``openai:gpt-5.4-mini``, or whatever model it has."""
 
 import json
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
@@ -14,7 +13,6 @@ from callbot.providers.llm import openai_streams
 from callbot.providers.llm.openai_terms import Memory, Terms
 from callbot.providers.ports import (
     Ending,
-    Finished,
     Message,
     Piece,
     Prompt,
@@ -22,7 +20,6 @@ from callbot.providers.ports import (
     TokenUsage,
     ToolCall,
     ToolSpec,
-    Words,
 )
 from callbot.providers.registry import Models
 
@@ -52,26 +49,15 @@ class OpenAiModel:
         """So that the first caller does not wait for a connection. Raises ``ProviderError``: see there."""
         await openai_streams.connect(self.name, self._sdk)
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
-        stream = await openai_streams.ask(
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
+        return openai_streams.stream(
             self.name,
             self._memory,
             lambda terms: self._fields(prompt, terms),
             self._create,
+            _Answer(self.name),
             optional=_OPTIONAL,
         )
-        answer = _Answer(self.name)
-        async with aclosing(openai_streams.told(self.name, stream)) as chunks:
-            async for chunk in chunks:
-                if words := answer.read(chunk):
-                    yield Words(words)
-                if answer.finish is not None:
-                    break
-            for piece in answer.end():
-                if isinstance(piece, Finished):
-                    await openai_streams.rest(chunks, answer.read)
-                    piece = Finished(piece.ending, answer.usage)
-                yield piece
 
     async def _create(self, fields: dict[str, Any]) -> AsyncStream[ChatCompletionChunk]:
         stream: AsyncStream[ChatCompletionChunk] = await self._completions.create(stream=True, **fields)
@@ -141,6 +127,10 @@ class _Answer:
         self._calls: list[_Call] = []
         self._given = False
 
+    @property
+    def complete(self) -> bool:
+        return self.finish is not None
+
     def read(self, chunk: ChatCompletionChunk) -> str:
         """The next words. Raises ``ProviderError``: the SDK hands over whatever JSON it was sent."""
         try:
@@ -192,8 +182,8 @@ class _Answer:
         another = id != call.id if id else bool(name and call.name)
         return None if another else call
 
-    def end(self) -> Iterator[Piece]:
-        """The calls, and ``Finished``. Raises ``ProviderError`` if that was no answer."""
+    def end(self) -> tuple[list[ToolCall], Ending]:
+        """Raises ``ProviderError`` if that was no answer."""
         if self.finish is None:
             raise openai_streams.incomplete(self._provider, began=self._given or bool(self._calls))
         ending = _ENDINGS.get(self.finish, Ending.STOP)
@@ -204,8 +194,7 @@ class _Answer:
         ]
         if not self._given and not calls and ending is not Ending.FILTERED:
             raise openai_streams.incomplete(self._provider, began=False)
-        yield from calls
-        yield Finished(Ending.TOOL_CALLS if calls and ending is Ending.STOP else ending)
+        return calls, Ending.TOOL_CALLS if calls and ending is Ending.STOP else ending
 
 
 def _is_json(text: str) -> bool:

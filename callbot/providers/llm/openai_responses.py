@@ -1,7 +1,6 @@
 """OpenAI's responses: ``openai-responses:gpt-5.4-mini``. Nothing of a call is stored there."""
 
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
 from typing import Any, Final
 
 from openai import AsyncOpenAI, AsyncStream
@@ -13,7 +12,6 @@ from callbot.providers.llm.openai import MODEL
 from callbot.providers.llm.openai_terms import Memory, Terms
 from callbot.providers.ports import (
     Ending,
-    Finished,
     Message,
     Piece,
     Prompt,
@@ -21,7 +19,6 @@ from callbot.providers.ports import (
     TokenUsage,
     ToolCall,
     ToolSpec,
-    Words,
 )
 from callbot.providers.registry import Models
 
@@ -46,25 +43,15 @@ class OpenAiResponsesModel:
         """So that the first caller does not wait for a connection. Raises ``ProviderError``: see there."""
         await openai_streams.connect(self.name, self._sdk)
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
-        stream = await openai_streams.ask(
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
+        return openai_streams.stream(
             self.name,
             self._memory,
             lambda terms: self._fields(prompt, terms),
             self._create,
+            _Answer(self.name),
             optional=_OPTIONAL,
         )
-        answer = _Answer(self.name)
-        async with aclosing(openai_streams.told(self.name, stream)) as events:
-            async for event in events:
-                if words := answer.read(event):
-                    yield Words(words)
-                if answer.response is not None:
-                    break
-            for piece in answer.end():
-                if isinstance(piece, Finished):
-                    await openai_streams.rest(events, lambda event: None)
-                yield piece
 
     async def _create(self, fields: dict[str, Any]) -> AsyncStream[ResponseStreamEvent]:
         stream: AsyncStream[ResponseStreamEvent] = await self._responses.create(stream=True, **fields)
@@ -125,6 +112,10 @@ class _Answer:
         """By their place in the output, in the order in which they began."""
         self._given = False
 
+    @property
+    def complete(self) -> bool:
+        return self.response is not None
+
     def read(self, event: ResponseStreamEvent) -> str:
         """The next words. Raises ``ProviderError``: the SDK hands over whatever JSON it was sent."""
         try:
@@ -155,8 +146,8 @@ class _Answer:
     def _failed(self, code: str | None) -> ProviderError:
         return openai_streams.told_in_stream(self._provider, code)
 
-    def end(self) -> Iterator[Piece]:
-        """The calls, and ``Finished``. Raises ``ProviderError`` if that was no answer."""
+    def end(self) -> tuple[list[ToolCall], Ending]:
+        """Raises ``ProviderError`` if that was no answer."""
         if self.response is None:
             raise openai_streams.incomplete(self._provider, began=self._given or bool(self._calls))
         details = self.response.incomplete_details
@@ -164,19 +155,17 @@ class _Answer:
         calls = [call for call in self._calls.values() if call is not None]
         if not self._given and not calls and ending is not Ending.FILTERED:
             raise openai_streams.incomplete(self._provider, began=False)
-        yield from calls
-        finished = Ending.TOOL_CALLS if calls and ending is Ending.STOP else ending
-        yield Finished(finished, self._usage(self.response))
+        return calls, Ending.TOOL_CALLS if calls and ending is Ending.STOP else ending
 
-    def _usage(self, response: Response) -> TokenUsage | None:
+    @property
+    def usage(self) -> TokenUsage | None:
         try:
-            if response.usage is None:
+            if self.response is None or self.response.usage is None:
                 return None
-            details = response.usage.input_tokens_details
+            usage = self.response.usage
+            details = usage.input_tokens_details
             cached = details.cached_tokens if details is not None else 0
-            return TokenUsage(
-                int(response.usage.input_tokens), int(cached or 0), int(response.usage.output_tokens)
-            )
+            return TokenUsage(int(usage.input_tokens), int(cached or 0), int(usage.output_tokens))
         except (AttributeError, TypeError, ValueError):
             return None
 

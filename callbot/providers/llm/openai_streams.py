@@ -6,9 +6,9 @@ nothing and, but for connecting, waits for ever: deadlines and retries are for w
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
+from typing import Any, Final, Protocol, TypeVar
 
 import httpx2
 import openai
@@ -17,6 +17,7 @@ from openai import AsyncOpenAI, AsyncStream, DefaultAsyncHttpxClient
 from callbot.errors import ProviderError, Trouble
 from callbot.providers.failures import from_status
 from callbot.providers.llm.openai_terms import Memory, Terms
+from callbot.providers.ports import Ending, Finished, Piece, TokenUsage, ToolCall, Words
 from callbot.providers.registry import Models
 from callbot.vendors import Account
 
@@ -27,6 +28,7 @@ REST_WITHIN: Final = 0.5
 """Seconds for what follows the end of an answer, the usage for instance."""
 
 Event = TypeVar("Event")
+Read = TypeVar("Read", contravariant=True)
 
 _TOO_LONG: Final = re.compile(
     r"context (length|size|window)|maximum context|prompt is too long", re.IGNORECASE
@@ -150,6 +152,51 @@ async def rest(events: AsyncGenerator[Event], read: Callable[[Event], object]) -
         async with asyncio.timeout(REST_WITHIN):
             async for event in events:
                 read(event)
+
+
+# --- answering ---------------------------------------------------------------------------------------
+
+
+class Answer(Protocol[Read]):
+    """What the events of a stream have told so far."""
+
+    @property
+    def complete(self) -> bool:
+        """Nothing but the usage may still come."""
+
+    @property
+    def usage(self) -> TokenUsage | None: ...
+
+    def read(self, event: Read, /) -> str:
+        """The next words. Raises ``ProviderError``: the SDK hands over whatever JSON it was sent."""
+
+    def end(self) -> tuple[Sequence[ToolCall], Ending]:
+        """Raises ``ProviderError`` if that was no answer."""
+
+
+async def stream(
+    provider: str,
+    memory: Memory,
+    fields: Callable[[Terms], dict[str, Any]],
+    create: Callable[[dict[str, Any]], Awaitable[AsyncStream[Event]]],
+    answer: Answer[Event],
+    *,
+    optional: frozenset[str],
+) -> AsyncGenerator[Piece]:
+    """Asks, and tells the answer as the port has it. Closing this closes the HTTP stream. Raises
+    ``ProviderError``."""
+    asked = await ask(provider, memory, fields, create, optional=optional)
+    async with aclosing(told(provider, asked)) as events:
+        async for event in events:
+            if words := answer.read(event):
+                yield Words(words)
+            if answer.complete:
+                break
+        calls, ending = answer.end()
+        for call in calls:
+            yield call
+        await rest(events, answer.read)
+        yield Finished(ending, answer.usage)
 
 
 # --- what went wrong ---------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from callbot.media_stream.audio import RATE, SILENCE
 from callbot.providers.openai_client import FAILURES, LIMITS, from_openai, openai_client
 from callbot.providers.ports import SpeechToText, Transcribed
 from callbot.providers.registry import Models
-from callbot.providers.stt.openai import SHORTEST
+from callbot.providers.stt.openai_commits import SHORTEST
 
 DEFAULT_MODEL: Final = "gpt-transcribe"
 KNOW_SEVERAL_LANGUAGES: Final = frozenset({"gpt-transcribe"})

@@ -50,7 +50,7 @@ class Recogniser:
             error = failure(self.name, Trouble.CUT, "it stopped listening")
         except ProviderError as its_own:
             error = its_own
-        except Exception as bug:
+        except Exception as bug:  # in an adapter: others may hear this call
             log.exception("an adapter broke", provider=self.name)
             error = ProviderError(f"{self.name}: {type(bug).__name__}", retryable=False, provider=self.name)
         if self._owner is not None:

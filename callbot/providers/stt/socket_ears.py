@@ -5,6 +5,7 @@ when the ears are made, before the call is answered; what is sent meanwhile wait
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -87,6 +88,14 @@ class Patient(Protocol):
         """Answers the flush from what is known, unless it was answered."""
 
 
+@runtime_checkable
+class Concerned(Protocol):
+    """A ``Dialect`` that has promised something to others than the call's ears."""
+
+    def lost(self, error: ProviderError) -> None:
+        """The connection is over, whoever ended it."""
+
+
 @dataclass(slots=True, eq=False)
 class _Line:
     """One connection. ``outbox`` is what waits for it."""
@@ -132,19 +141,33 @@ class SocketEars:
         """The line that is to take over."""
         self._line = self._dial(dialect)
 
+    @property
+    def working(self) -> bool:
+        return not (self._closed or self._failed)
+
+    @property
+    def dialect(self) -> Dialect:
+        """Of the line that is in use."""
+        return self._line.dialect
+
+    def perform(self, said: Iterable[Wire | Transcribed]) -> None:
+        """What the dialect wants said, when it was asked for more than to hear."""
+        if self.working:
+            self._do(self._line, said)
+
     def start(self, utterance: int) -> None:
-        if not (self._closed or self._failed):
+        if self.working:
             self._unflushed = False
             self._hand_over()
             self._do(self._line, self._line.dialect.start(utterance))
 
     def send(self, audio: bytes) -> None:
-        if audio and not (self._closed or self._failed):
+        if audio and self.working:
             self._unflushed = True
             self._do(self._line, self._line.dialect.audio(audio))
 
     def flush(self) -> None:
-        if not (self._closed or self._failed):
+        if self.working:
             self._unflushed = False
             said: list[Wire | Transcribed | None] = [*self._line.dialect.flush()]
             if said and self._line.patient is not None:
@@ -210,7 +233,7 @@ class SocketEars:
         self._hand_over_if_idle()
 
     def _renew(self, line: _Line) -> None:
-        needed = line is self._line and self._next is None and not (self._closed or self._failed)
+        needed = line is self._line and self._next is None and self.working
         if needed and line.renewable is not None:
             self._next = self._dial(line.renewable.renewed())
 
@@ -259,6 +282,8 @@ class SocketEars:
                 line.timer.cancel()
             while line.patience:
                 line.patience.popleft().cancel()
+            if isinstance(line.dialect, Concerned):
+                line.dialect.lost(from_socket(self._name, ConnectionError("closed"), connected=line.open))
 
     async def _converse(self, line: _Line) -> None:
         async with asyncio.timeout(CONNECT_WITHIN):
@@ -329,10 +354,11 @@ class SocketEars:
     async def _part(self, line: _Line, socket: ClientConnection) -> None:
         """Say goodbye if there is somebody to hear it."""
         try:
-            async with asyncio.timeout(CLOSE_WITHIN):
-                for message in line.dialect.closing():
-                    await socket.send(message)
-                await socket.close()
-        except (WebSocketException, OSError, TimeoutError):
+            with contextlib.suppress(WebSocketException, OSError, TimeoutError):
+                async with asyncio.timeout(CLOSE_WITHIN):
+                    for message in line.dialect.closing():
+                        await socket.send(message)
+                    await socket.close()
+        finally:  # a time-out in a task that was cancelled is a CancelledError in Python 3.11.2, Debian's
             socket.transport.abort()
             await socket.wait_closed()  # its own tasks have ended, too

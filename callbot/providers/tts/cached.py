@@ -16,6 +16,8 @@ from typing import Final
 
 from callbot.providers.ports import Speech, TextToSpeech, WordTime
 
+AT_ONCE: Final = 2
+"""Texts that are rendered ahead: the smallest plans of vendors take no more at once."""
 _FORMAT: Final = 1
 _MOST_IN_MEMORY: Final = 16_000_000  # bytes of audio: half an hour
 
@@ -55,10 +57,23 @@ class CachedVoice:
         await asyncio.to_thread(self._write, text, tuple(rendered))
 
     async def warm(self, texts: Iterable[str]) -> None:
-        """Renders what is not kept yet, and recalls all of it. Raises ``ProviderError``."""
-        for text in texts:
-            async for _ in self.speak(text):
-                pass
+        """Renders what is not kept yet, two texts at a time, and recalls all of it. Raises
+        ``ProviderError``."""
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def render(text: str) -> None:
+            async with turns:
+                async for _ in self.speak(text):
+                    pass
+
+        rendering = [asyncio.create_task(render(text), name="render ahead") for text in texts]
+        try:
+            await asyncio.gather(*rendering)
+        finally:
+            for task in rendering:
+                task.cancel()
+            if rendering:
+                await asyncio.wait(rendering)
 
     def _recalled(self, text: str) -> tuple[Speech, ...] | None:
         spoken = self._in_memory.get(text)

@@ -4,6 +4,7 @@ What is said on it is its vendor's ``Dialect``; when it is opened, trusted, left
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -213,11 +214,12 @@ class Socket:
 
     async def _part(self, socket: ClientConnection) -> None:
         try:
-            async with asyncio.timeout(CLOSE_WITHIN):
-                if self._dialect.goodbye is not None:
-                    await socket.send(json.dumps(self._dialect.goodbye))
-                await socket.close()
-        except (WebSocketException, OSError, TimeoutError):
+            with contextlib.suppress(WebSocketException, OSError, TimeoutError):
+                async with asyncio.timeout(CLOSE_WITHIN):
+                    if self._dialect.goodbye is not None:
+                        await socket.send(json.dumps(self._dialect.goodbye))
+                    await socket.close()
+        finally:  # a time-out in a task that was cancelled is a CancelledError in Python 3.11.2, Debian's
             socket.transport.abort()
             await socket.wait_closed()
 
