@@ -7,7 +7,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help call serve simulate test lint reliability bench wer soak constraints fixtures clean
+.PHONY: help call serve simulate test lint reliability combinations bench wer soak constraints fixtures clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,7 +39,10 @@ lint: $(VENV)/.test  ## check format, style, types and who imports whom
 	@$(BIN)/lint-imports
 
 reliability: $(VENV)/.test  ## break things under real calls (some minutes), and write docs/reliability.md
-	@$(BIN)/python -m pytest -m reliability tests/reliability
+	@$(BIN)/python -m pytest -m "reliability and not combinations" tests/reliability
+
+combinations: $(VENV)/.test  ## one recorded caller on every recogniser with every voice (some minutes)
+	@$(BIN)/python -m pytest -m combinations tests/reliability
 
 bench: $(VENV)/.test  ## measure how many calls this machine holds (half an hour; see docs/performance.md)
 	@$(BIN)/callbot bench capacity --workers 2 --json build/capacity.json --chart build/capacity.svg

@@ -31,6 +31,7 @@ from callbot.providers.tts.hibari_model import HibariModel
 from callbot.store.calls import list_events
 from callbot.store.engine import open_engine
 from callbot.store.tables import Event
+from tests.doubles.cartesia import CartesiaDouble
 from tests.doubles.deepgram import DeepgramDouble
 from tests.doubles.elevenlabs import ElevenLabsDouble
 from tests.doubles.openai import OpenAiDouble
@@ -46,6 +47,7 @@ KEYS: Final = {
     "openai": "openai-test-key-7f3a",
     "elevenlabs": "eleven-test-key-91bc",
     "deepgram": "dg-test-key-44de",
+    "cartesia": "cartesia-test-key-2b90",
 }
 
 BILL: Final = "Hello, I have a question about my bill."
@@ -319,10 +321,11 @@ async def stage(
         ),
     )
     elevenlabs = ElevenLabsDouble(Plan(), **speaking, key=KEYS["elevenlabs"])
+    cartesia = CartesiaDouble(Plan(), speak=engines.speak, key=KEYS["cartesia"])
     logged: list[Mapping[str, Any]] = []
     async with AsyncExitStack() as leaving:
         leaving.enter_context(structlog.contextvars.bound_contextvars(stage=logged))
-        for double in (deepgram, openai, elevenlabs):
+        for double in (deepgram, openai, elevenlabs, cartesia):
             await leaving.enter_async_context(double)  # type: ignore[arg-type]
         placed("deepgram", deepgram.url)
         placed("openai", openai.url)
@@ -339,6 +342,8 @@ async def stage(
                 "elevenlabs_base_url": elevenlabs.url,
                 "deepgram_api_key": _secret(KEYS["deepgram"]),
                 "deepgram_base_url": deepgram.url,
+                "cartesia_api_key": _secret(KEYS["cartesia"]),
+                "cartesia_base_url": cartesia.url,
                 **(settings or {}),
             }
         )

@@ -48,17 +48,18 @@ PAIRS: Final = (
     Pair("openai-file", "elevenlabs-http"),
 )
 """Each adapter once; what a key of each vendor alone chooses, and keys of two (docs/providers.md)."""
-MAKINGS: Final = {pair: pair.making for pair in PAIRS}
-
-
-@pytest.mark.parametrize(
-    "pair",
-    [
-        pytest.param(pair, id=f"{pair.stt}, {pair.tts}", marks=pytest.mark.call(by=making))
-        for pair, making in MAKINGS.items()
-    ],
+EARS: Final = ("moonshine", "openai", "openai-file", "deepgram", "deepgram-flux", "elevenlabs")
+VOICES: Final = (
+    *("hibari", "openai", "openai-realtime", "deepgram"),
+    *("elevenlabs", "elevenlabs-http", "cartesia"),
 )
-async def test_the_same_caller_gets_through_on_every_adapter(pair: Pair, told: Told) -> None:
+COMBINATIONS: Final = tuple(Pair(stt, tts) for stt in EARS for tts in VOICES)
+MAKINGS: Final = {pair: pair.making for pair in PAIRS}
+OTHERS: Final = {pair: pair.making for pair in COMBINATIONS if pair not in PAIRS}
+
+
+def gets_through(pair: Pair, told: Told) -> None:
+    """The caller got what they rang for, and the record says who was paid for it."""
     record = told.record
     assert len(told.caller) == len(SAID)
     assert misheard(" ".join(told.caller), " ".join(SAID)) <= 0.1
@@ -71,6 +72,37 @@ async def test_the_same_caller_gets_through_on_every_adapter(pair: Pair, told: T
     providers = {(each["port"], each["provider"].partition(":")[0]) for each in record["usage"]}
     paid = {("stt", pair.stt), ("tts", pair.tts)} - {("stt", "moonshine"), ("tts", "hibari")}
     assert providers == paid
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        pytest.param(pair, id=f"{pair.stt}, {pair.tts}", marks=pytest.mark.call(by=making))
+        for pair, making in MAKINGS.items()
+    ],
+)
+async def test_the_same_caller_gets_through_on_every_adapter(pair: Pair, told: Told) -> None:
+    gets_through(pair, told)
+
+
+@pytest.mark.combinations
+@pytest.mark.parametrize(
+    "pair",
+    [
+        pytest.param(pair, id=f"{pair.stt}, {pair.tts}", marks=pytest.mark.call(by=making))
+        for pair, making in OTHERS.items()
+    ],
+)
+async def test_the_same_caller_gets_through_on_every_combination(pair: Pair, told: Told) -> None:
+    gets_through(pair, told)
+
+
+@pytest.mark.combinations
+async def test_the_records_of_all_combinations_have_the_same_shape(calls: Mapping[Making, Any]) -> None:
+    records = [(await calls[making]).record for making in OTHERS.values() if making in calls]
+    first, *others = map(shape, records)
+    for other in others:
+        assert other == first
 
 
 async def test_the_records_of_all_adapters_have_the_same_shape(
