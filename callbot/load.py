@@ -9,6 +9,11 @@ when it was below the lower limit for as long: between the two it remains what i
 from collections import deque
 from dataclasses import dataclass
 from statistics import median
+from typing import Final
+
+WITHOUT_CALLS: Final = 1.5
+"""Seconds without a frame of any call, after which none is heard late: else a worker whose calls were late,
+and have ended, would be full for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,8 @@ class Load:
         self._busy = _Measure(self.limits.busy, self.limits.window)
         self._calls = 0
         self._late_calls = 0
+        self._judged_at = 0.0
+        """When it was last said how many calls are heard late."""
 
     def heard(self, late: float) -> None:
         """The latest frame of one call in the last second came ``late`` seconds after it could have."""
@@ -102,9 +109,10 @@ class Load:
         self._lag.sample(lag, now)
         self._busy.sample(busy, now)
         self._queue.sample(queue, now)
-        if self._calls:
-            self._late.sample(self._late_calls / self._calls, now)
+        if self._calls or now - self._judged_at >= WITHOUT_CALLS:
+            self._late.sample(self._late_calls / max(1, self._calls), now)
             self._calls = self._late_calls = 0
+            self._judged_at = now
 
     def full(self, calls: int) -> str | None:
         """Why this worker should get no more calls, in a few words; None while it may."""

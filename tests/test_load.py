@@ -2,7 +2,7 @@
 
 import pytest
 
-from callbot.load import Limits, Load
+from callbot.load import WITHOUT_CALLS, Limits, Load
 
 LIMITS = Limits(calls=10)
 TICK = 0.1
@@ -81,6 +81,27 @@ def test_without_frames_none_is_late() -> None:
     for n in range(50):
         load.tick(n * TICK, lag=0.0)
     assert load.full(0) is None
+
+
+def test_when_calls_that_were_late_have_ended_the_worker_is_free_again() -> None:
+    worker = Watched()
+    worker.spend(10, late=100)
+    assert worker.full() is not None
+    for _ in range(round((LIMITS.late_for + WITHOUT_CALLS) / TICK) + 1):
+        worker.now += TICK
+        worker.load.tick(worker.now, lag=0.0)
+    assert worker.full() is None
+
+
+def test_between_two_looks_at_its_calls_nothing_is_taken_for_good() -> None:
+    worker = Watched()
+    worker.spend(10, late=100)
+    for _ in range(60):  # the calls are looked at once a second, the load ten times
+        for _ in range(9):
+            worker.now += TICK
+            worker.load.tick(worker.now, lag=0.0)
+        worker.spend(TICK, late=100)
+        assert worker.full() is not None
 
 
 def test_a_worker_with_all_its_calls_is_full() -> None:
