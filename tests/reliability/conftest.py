@@ -51,9 +51,11 @@ def engines() -> Iterator[Engines]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _lines() -> Iterator[None]:
-    """Each stage keeps the lines of its log."""
-    first, *others = structlog.get_config()["processors"]
-    structlog.configure(processors=[first, keep_lines, *others])
+    """Each stage keeps the lines of its log. Tracebacks are plain, as ours are: to show all that a bot holds
+    takes a second, in which its callers hear nothing."""
+    first, *others, _ = structlog.get_config()["processors"]
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[first, keep_lines, *others, plain])
     yield
     structlog.reset_defaults()
 
