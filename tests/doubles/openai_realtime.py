@@ -160,6 +160,8 @@ class ItsConversation(ItsSession):
             raise Refused("Invalid value.", param="session.output_modalities")
         for tool in session.get("tools", []):
             only(tool, "session.tools", {"type", "name", "description", "parameters"})
+            if not tool.get("name"):
+                raise Refused("Invalid 'session.tools[0].name': empty string.", param="session.tools[0].name")
         self._input, self._output = heard, spoken
         self._config |= {name: value for name, value in session.items() if name != "audio"}
 

@@ -386,6 +386,16 @@ async def test_a_model_that_is_not_there_is_a_failure(desk: Desk):
     await ears.aclose()
 
 
+async def test_a_session_that_refuses_its_instructions_is_told_them_again(desk: Desk):
+    good, nameless = desk.prompt.tools, ToolSpec("", "", {})
+    desk.prompt = replace(desk.prompt, tools=(nameless,))
+    assert (await failed(desk)).trouble is Trouble.REJECTED
+    assert (await failed(desk)).trouble is Trouble.REJECTED
+    desk.prompt = replace(desk.prompt, tools=good)
+    assert text(await desk.answer()) == SAID
+    assert desk.asked[-1]["messages"][0]["content"] == "You are Maya."
+
+
 async def test_what_the_vendor_says_of_a_part_of_the_conversation_ends_nothing(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ):

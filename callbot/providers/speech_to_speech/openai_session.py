@@ -345,7 +345,10 @@ class RealtimeSession:
             if not answer.dropped:
                 answer.tell(session_failure(self.name, error))
             answer.dropped = True
-            return [] if number.endswith(".session") else self._over()
+            if not number.endswith(".session"):
+                return self._over()
+            self._told = ("", ())  # the session is as it was: who asks next says again who it is
+            return []
         raise session_failure(self.name, error)
 
 
