@@ -47,7 +47,7 @@ class SoundCheck:
         if not self.seconds and audio.startswith(_CONTAINERS):
             raise self._bad("a file's header where audio should be")
         self.seconds += speech.seconds
-        self.sounding += _sounding(audio)
+        self.sounding += sound_seconds(audio)
         if self.seconds > self._longest:
             raise self._bad(f"{self.seconds:.1f} s and more for {self._letters} letters")
         if speech.words and speech.seconds > longest(speech.text):
@@ -110,10 +110,10 @@ def _codes(audio: bytes) -> NDArray[np.uint8]:
 
 def sounds(audio: bytes) -> bool:
     """There is more in it than silence."""
-    return _sounding(audio) > 0
+    return sound_seconds(audio) > 0
 
 
-def _sounding(audio: bytes) -> float:
+def sound_seconds(audio: bytes) -> float:
     """Seconds, by frames in which one sample in 32 is above -48 dB."""
     if not audio:
         return 0.0

@@ -6,13 +6,14 @@ from typing import Final
 from callbot.errors import ProviderError, Trouble
 from callbot.media_stream.audio import seconds
 from callbot.providers.ports import Speech
+from callbot.providers.tts.checking import sound_seconds
 from callbot.providers.tts.context_dialect import Chunk
 from callbot.providers.tts.context_sockets import Sockets
 from callbot.providers.tts.raw_audio import bad_format, check_first, empty, unspoken
 from callbot.providers.tts.word_borders import Cutter, cutter
 
-_TOO_LONG: Final = (1.5, 0.25)
-"""Audio that lasts so many times longer than its characters, and so many seconds, is of another rate."""
+_TOO_LONG: Final = (1.5, 0.1)
+"""Sound that lasts so many times longer than its characters, and so many seconds, is of another rate."""
 
 
 class ContextVoice:
@@ -96,7 +97,8 @@ class _Cutting:
 
 
 class _Length:
-    """Compares how long the audio is with how long its characters are said to last."""
+    """Compares how long the sound is with how long its characters are said to last. Silence, which may come
+    before them, says nothing; so the first chunk of a wrong rate tells, before any of it is spoken."""
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
@@ -106,7 +108,7 @@ class _Length:
         """Raises ``ProviderError``."""
         if not chunk.characters or chunk.of_text:
             return
-        self._heard += seconds(chunk.audio)
+        self._heard += sound_seconds(chunk.audio)
         self._told += max(end for _, _, end in chunk.characters)
         times, more = _TOO_LONG
         if self._heard > times * self._told + more:
