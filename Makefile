@@ -41,8 +41,8 @@ lint: $(VENV)/.test  ## check format, style, types and who imports whom
 reliability: $(VENV)/.test  ## break things under real calls (some minutes), and write docs/reliability.md
 	@$(BIN)/python -m pytest -m "reliability and not combinations" tests/reliability
 
-combinations: $(VENV)/.test  ## one recorded caller on every recogniser with every voice (some minutes)
-	@$(BIN)/python -m pytest -m combinations tests/reliability
+combinations: $(VENV)/.test  ## one recorded caller on every recogniser, model and voice (half an hour)
+	@$(BIN)/python -m pytest --at-once 6 -m combinations tests/reliability
 
 bench: $(VENV)/.test  ## measure how many calls this machine holds (half an hour; see docs/performance.md)
 	@$(BIN)/callbot bench capacity --workers 2 --json build/capacity.json --chart build/capacity.svg

@@ -29,7 +29,14 @@ from callbot.providers import registry
 from callbot.providers.accounting import Failed, Port, Report, Used
 from callbot.providers.breaker import Breakers
 from callbot.providers.budget import CallPurse, Guarded, Limits, Purse
-from callbot.providers.chains import choose, choose_speech_to_speech, names_in, usable, vendor_of
+from callbot.providers.chains import (
+    choose,
+    choose_speech_to_speech,
+    names_in,
+    of_this_machine,
+    usable,
+    vendor_of,
+)
 from callbot.providers.embedding import E5Embedder
 from callbot.providers.inference import InferencePool
 from callbot.providers.llm.fallback import FallbackModel
@@ -134,7 +141,7 @@ class Crew:
 
     def _ears(self, languages: Sequence[str], hearings: Mapping[str, Hearing], desk: "_Desk") -> SpeechToText:
         (first, hearing), *others = hearings.items()
-        if not others and vendor_of(first) is None:
+        if not others and of_this_machine(first):
             return hearing.for_call(languages)  # there is nobody to fall back on, and no line to break
         return FallbackHearing(
             hearings, breakers=desk.breakers, report=desk.report, only_finals=ONLY_FINALS
@@ -257,7 +264,7 @@ def _today() -> date:
 
 
 def _voice(chain: Sequence[TextToSpeech], desk: _Desk) -> TextToSpeech:
-    if len(chain) == 1 and vendor_of(chain[0].name) is None:
+    if len(chain) == 1 and of_this_machine(chain[0].name):
         return chain[0]
     return FallbackVoice(chain, breakers=desk.breakers, report=desk.report)
 

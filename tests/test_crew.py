@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,9 @@ from callbot.providers import registry
 from callbot.providers.ports import Speech, SpeechToText
 from callbot.providers.registry import Models
 from callbot.providers.stt.fake import FakeEars
+from callbot.providers.stt.fallback import FallbackEars
 from callbot.providers.tts.fake import FakeVoice
+from callbot.providers.tts.fallback import FallbackVoice
 from tests.serving import settings_in
 
 pytestmark = pytest.mark.models
@@ -376,6 +379,27 @@ def test_each_call_has_ears_of_its_own_for_the_languages_of_its_number(
     assert main.ears(nobody) is not main.ears(nobody)
     sales.ears(nobody)
     assert only(crew).asked == [("en", "es"), ("en", "es"), ("en",)]
+
+
+async def test_ears_and_a_voice_of_a_third_party_are_watched_though_they_are_alone(
+    company: Company, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the engines of this machine have no line that may break, and nobody who is paid."""
+    theirs = EntryPoints(
+        [
+            EntryPoint("parrot", "tests.test_crew:named", "callbot.stt"),
+            EntryPoint("parrot", "callbot.providers.tts.fake:voice", "callbot.tts"),
+        ]
+    )
+    monkeypatch.setattr(registry, "entry_points", lambda group: theirs.select(group=group))
+    company.agent("desk", "Ada", "Acme, this is Ada.", voice="parrot:en")
+    crew = company.hire(configure(stt="parrot"))
+    crew.models.pool.close()
+    equipment = crew.equip(to(SALES))
+    assert isinstance(equipment.ears(nobody), FallbackEars)
+    voices = equipment.voices(nobody).voices
+    assert isinstance(voices["desk"], FallbackVoice)
+    assert isinstance(voices["sales"], FakeVoice)
 
 
 async def test_an_agent_thinks_anew_in_each_call(hired: Crew) -> None:

@@ -32,6 +32,12 @@ _OF_VENDOR: Final = {
     "openai-realtime": "openai",
     "openai-responses": "openai",
 }
+_OF_THIS_MACHINE: Final = frozenset(
+    {
+        *("espeak", "hibari", "hibari-bright", "hibari-low"),
+        *("moonshine", "moonshine+whisper", "whisper", "fake"),
+    }
+)
 USUAL: Final[dict[Port, dict[str, str]]] = {
     Port.STT: {
         "deepgram": "nova-3",
@@ -69,8 +75,13 @@ class Choice:
 
 def vendor_of(name: str) -> str | None:
     """The vendor that an adapter needs an account with; None for those of this machine, and for third
-    parties', which look after themselves."""
+    parties', which look after their keys themselves."""
     return _OF_VENDOR.get(name.partition(":")[0])
+
+
+def of_this_machine(name: str) -> bool:
+    """Whether an adapter needs nobody else: then nobody is paid for it, and no line of its can break."""
+    return name.partition(":")[0] in _OF_THIS_MACHINE
 
 
 def choose(port: Port, setting: str, accounts: Accounts, *, local: Iterable[str] = ()) -> Choice:

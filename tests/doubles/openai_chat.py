@@ -32,6 +32,7 @@ from tests.doubles.openai_chat_checks import (
 from tests.doubles.openai_chat_wire import (
     Answer,
     Usage,
+    as_chat,
     chat_chunks,
     chat_whole,
     count,
@@ -48,7 +49,7 @@ _KEEP_ALIVE = 0.05
 
 
 class OpenAiChatDouble:
-    """``think`` says what the model answers to a parsed request.
+    """``think`` says what the model answers to a parsed request, a response's told as a chat completion's.
 
     ``local`` behaves like the servers one runs oneself: any key, no usage, no rate limits told, tool calls
     whole and without ids, no responses, and a 400 for every field that it does not know.
@@ -204,7 +205,7 @@ class OpenAiChatDouble:
             )
         prompt = json.dumps([asked.get("instructions"), asked.get("tools"), asked.get("input")])
         cached = self._cached(prompt, asked)
-        answer = Answer() if fault.empty else self.think(asked)
+        answer = Answer() if fault.empty else self.think(as_chat(asked))
         usage = Usage(count(prompt), cached, written(answer))
         self._number += 1
         if not asked.get("stream"):

@@ -92,6 +92,30 @@ def _fragments(text: str) -> list[str]:
     return [text[at : at + _FRAGMENT] for at in range(0, len(text), _FRAGMENT)]
 
 
+def as_chat(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A request for a response as the same one for a chat completion, for one ``think`` to answer both."""
+    given = asked.get("input") or ()
+    items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    messages = [{"role": "system", "content": asked.get("instructions") or ""}, *map(_as_message, items)]
+    tools = [
+        {"type": "function", "function": {name: tool[name] for name in tool if name != "type"}}
+        for tool in asked.get("tools") or ()
+    ]
+    return {**asked, "messages": messages, "tools": tools}
+
+
+def _as_message(item: Mapping[str, Any]) -> dict[str, Any]:
+    match item.get("type"):
+        case "function_call":
+            function = {"name": item["name"], "arguments": item["arguments"]}
+            calls = [{"id": item["call_id"], "type": "function", "function": function}]
+            return {"role": "assistant", "content": None, "tool_calls": calls}
+        case "function_call_output":
+            return {"role": "tool", "tool_call_id": item["call_id"], "content": item["output"]}
+        case _:
+            return {"role": item["role"], "content": item["content"]}
+
+
 # --- chat completions --------------------------------------------------------------------------------
 
 

@@ -120,6 +120,32 @@ async def test_the_sdk_puts_the_events_of_a_response_together(sdk: AsyncOpenAI, 
     assert [item.type for item in response.output] == ["message", "function_call", "function_call"]
 
 
+async def test_a_response_is_thought_of_as_a_chat_completion_is():
+    asked: list[Any] = []
+
+    def think(request: Any) -> Answer:
+        asked.append(request)
+        return Answer(text="It is delayed.")
+
+    call = {"type": "function_call", "call_id": "c1", "name": "find_order", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "c1", "output": "delayed"}
+    said = {"role": "user", "content": "Where is it?"}
+    function = {"name": "find_order", "parameters": {"type": "object", "properties": {}}}
+    given: Any = [said, call, result]
+    tools: Any = [{"type": "function", "strict": False, **function}]
+    async with (
+        OpenAiChatDouble(Plan(), think=think) as double,
+        AsyncOpenAI(api_key=KEY, base_url=double.url, max_retries=0) as client,
+    ):
+        await client.responses.create(model=MODEL, instructions="Be brief.", input=given, tools=tools)
+    (request,) = asked
+    assert [message["role"] for message in request["messages"]] == ["system", "user", "assistant", "tool"]
+    assert request["messages"][0]["content"] == "Be brief."
+    assert request["messages"][2]["tool_calls"][0]["function"] == {"name": "find_order", "arguments": "{}"}
+    assert request["messages"][3] == {"role": "tool", "tool_call_id": "c1", "content": "delayed"}
+    assert request["tools"] == [{"type": "function", "function": {"strict": False, **function}}]
+
+
 @pytest.mark.parametrize("endpoint", ["chat", "responses"])
 @pytest.mark.parametrize(
     ("fault", "error", "code"),

@@ -9,6 +9,7 @@ from callbot.providers.chains import (
     Choice,
     choose,
     choose_speech_to_speech,
+    of_this_machine,
     usable,
     vendor_of,
 )
@@ -82,8 +83,11 @@ def test_every_adapter_of_a_vendor_is_known_to_need_its_key() -> None:
     }
     for name in {*STT, *LLM, *TTS, *SPEECH_TO_SPEECH} - local:
         assert vendor_of(name) is not None, name
+        assert not of_this_machine(name)
     for name in local:
         assert vendor_of(name) is None
+        assert of_this_machine(f"{name}:es")
+    assert not of_this_machine("parrot")  # a third party's: nobody knows what stands behind it
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Calls in real time in which things fail: three at once, each on a stage of its own.
+"""Calls in real time in which things fail: three at once (``--at-once``), each on a stage of its own.
 
 A test names the function that makes its call (``@pytest.mark.call(by=...)``), and asks for ``told``, what
 came of it. The calls of all tests that were selected begin with the first of them, so that none waits for
@@ -17,6 +17,7 @@ import structlog
 
 from callbot.providers.embedding import E5Embedder
 from callbot.providers.stt.moonshine import MoonshineModel
+from callbot.providers.stt.whisper import WhisperModel
 from callbot.providers.tts.hibari_model import HibariModel
 from callbot.providers.vad.silero import SileroDetector
 from tests.reliability import report as reporting
@@ -26,6 +27,10 @@ AT_ONCE = 3
 
 Making = Callable[[Engines, Path], Awaitable[Any]]
 """Makes one call or some on a stage of its own, and returns what there is to judge."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--at-once", type=int, default=AT_ONCE, help="calls in real time at once")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,7 +46,7 @@ def engines() -> Iterator[Engines]:
     """The local models behind the doubles. The bots have the same ones: all calls are in one process, and to
     load models again for each bot, or to render its phrases again, would hold up the others' calls."""
     with pytest.MonkeyPatch.context() as patch:
-        for model in (MoonshineModel, HibariModel, E5Embedder, SileroDetector):
+        for model in (MoonshineModel, WhisperModel, HibariModel, E5Embedder, SileroDetector):
             patch.setattr(model, "load", functools.cache(model.load))
         patch.setattr(HibariModel, "render", functools.cache(HibariModel.render))
         loaded = Engines()
@@ -65,7 +70,7 @@ async def calls(
     request: pytest.FixtureRequest, engines: Engines, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[dict[Making, asyncio.Task[Any]]]:
     """By the function that makes it, each call, under way."""
-    lines = asyncio.Semaphore(AT_ONCE)
+    lines = asyncio.Semaphore(request.config.getoption("--at-once", AT_ONCE))
 
     async def make(making: Making) -> Any:
         async with lines:
@@ -79,7 +84,7 @@ async def calls(
     for item in request.session.items:
         if marker := item.get_closest_marker("call"):
             wanted[marker.kwargs["by"]] = None
-    tasks = {making: asyncio.create_task(make(making), name=making.__name__) for making in wanted}
+    tasks = {making: asyncio.create_task(make(making)) for making in wanted}
     yield tasks
     for task in tasks.values():
         task.cancel()
