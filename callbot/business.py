@@ -79,17 +79,12 @@ class Brains:
 
     def brain(self, agent: str, *, today: date, model: LanguageModel | None = None) -> Brain:
         """A new brain for ``agent``, as its file says that it thinks; ``today`` is the date at the business,
-        for "on Tuesday". ``model`` takes the place of the one that all calls share."""
+        for "on Tuesday". ``model`` takes the place of the one that all calls share. Without any, the flow
+        thinks."""
         model = model or self.model
         chosen = self.business.agents[agent]
         runs = ToolRuns(self.business.tools)
-        if chosen.thinking is Thinking.FLOW:
-            return self._by_flow(chosen, runs, today)
-        if model is None:
-            log.warning(
-                "an agent that thinks with a language model answers by its flow: there is no model",
-                agent=agent,
-            )
+        if chosen.thinking is Thinking.FLOW or model is None:
             return self._by_flow(chosen, runs, today)
         by_model = self._by_model(chosen, model, runs, today)
         by_flow = self._by_flow(chosen, runs, today)

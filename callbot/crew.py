@@ -36,6 +36,7 @@ from callbot.providers.chains import (
     of_this_machine,
     usable,
     vendor_of,
+    voices_in,
 )
 from callbot.providers.embedding import E5Embedder
 from callbot.providers.inference import InferencePool
@@ -281,6 +282,9 @@ def hire(settings: Settings, business: Business, loading: Callable[[str], None])
         InferencePool(os.cpu_count() or 1), cache=settings.cache, whisper=settings.whisper, accounts=accounts
     )
     thinkers = _chosen(Port.LLM, settings.llm, accounts)
+    by_model = [agent.name for agent in business.agents.values() if agent.thinking is Thinking.MODEL]
+    if by_model and not thinkers:  # those that think by their flow first go on by it, as they should
+        log.warning("agents should think with a language model and go by their flows", agents=by_model)
     talkers = _talkers(settings, business)
     loading("embeddings of what callers say (the first time: some ten seconds)")
     embedder = E5Embedder.load()
@@ -355,7 +359,7 @@ def _voices(
     for name, agent in business.agents.items():
         own = usable(names_in(agent.voice), models.accounts, port=Port.TTS).names
         itself = talkers if agent.thinking is Thinking.SPEECH else ()
-        chain = dict.fromkeys(in_language(voice, agent.language) for voice in (*itself, *first, *own))
+        chain = voices_in(agent.language, (*itself, *first, *own))
         try:
             voices[name] = tuple(registry.voice(voice, models) for voice in chain)
         except ModelMissing as error:
@@ -365,17 +369,6 @@ def _voices(
         if not chain:
             raise ConfigurationError(f"the agent {name} has no voice: of {agent.voice!r} nothing can be used")
     return voices
-
-
-def in_language(name: str, language: str) -> str:
-    """The name of a vendor's voice that says which language it speaks: ``elevenlabs:model/voice/es``."""
-    if vendor_of(name) is None or language == "en":
-        return name
-    adapter, _, rest = name.partition(":")
-    parts = rest.split("/")
-    if len(parts) > 2 or adapter == "deepgram":  # it says so itself
-        return name
-    return f"{adapter}:{'/'.join([*parts, '', ''][:2])}/{language}"
 
 
 def local_hearing(settings: Settings, numbers: Iterable[Number]) -> tuple[str, ...]:

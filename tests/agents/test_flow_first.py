@@ -187,28 +187,24 @@ def test_each_way_to_think_has_its_brain(
 
 
 @pytest.mark.parametrize("how", [Thinking.MODEL, Thinking.FLOW_FIRST])
-def test_without_a_model_the_flow_answers_and_the_log_says_so(
-    business: Business,
-    understandings: Mapping[str, Understanding],
-    how: Thinking,
-    capsys: pytest.CaptureFixture[str],
+def test_without_a_model_the_flow_answers(
+    business: Business, understandings: Mapping[str, Understanding], how: Thinking
 ) -> None:
     brain = Brains(thinking(business, how), understandings).brain("support", today=TODAY)
     assert type(brain) is FlowBrain
-    assert "answers by its flow: there is no model" in capsys.readouterr().out
 
 
-def test_the_demo_stays_on_flows(business: Business) -> None:
-    assert {agent.thinking for agent in business.agents.values()} == {Thinking.FLOW}
+def test_the_demos_flows_come_first_and_a_key_adds_a_model(business: Business) -> None:
+    assert {agent.thinking for agent in business.agents.values()} == {Thinking.FLOW_FIRST}
 
 
 def test_a_way_to_think_that_there_is_not_is_said_with_file_and_line(tmp_path: Path, shop: Shop) -> None:
     text = (FOLDER / "agents" / "support.yaml").read_text(encoding="utf-8")
     (tmp_path / "agents").mkdir()
     path = tmp_path / "agents" / "support.yaml"
-    path.write_text(text.replace("language: en", "language: en\nthinking: modle"), encoding="utf-8")
+    path.write_text(text.replace("thinking: flow_first", "thinking: modle"), encoding="utf-8")
     with pytest.raises(
-        ConfigurationError, match=r"support\.yaml:5: thinking: 'modle' is not known; write one of flow"
+        ConfigurationError, match=r"support\.yaml:13: thinking: 'modle' is not known; write one of flow"
     ):
         flow_file.load(path, business="Larkfield", tools=shop.tools(), agents=["support"], documents=["en"])
 

@@ -97,6 +97,14 @@ def test_a_long_place_is_shown_whole(
     assert place.removesuffix("/") in "".join(capsys.readouterr().out.split())
 
 
+def company_that_thinks(thinking: str, folder: Path) -> Path:
+    company = folder / "company"
+    shutil.copytree(COMPANY, company)
+    for agent in (company / "agents").glob("*.yaml"):
+        agent.write_text(f"{agent.read_text(encoding='utf-8')}\nthinking: {thinking}\n", encoding="utf-8")
+    return company
+
+
 # --- what a key changes --------------------------------------------------------------------------
 
 OPENAI = {"OPENAI_API_KEY": "sk-3f9c1e7a5b2d"}
@@ -122,7 +130,9 @@ def test_with_no_key_this_machine_does_it_all_and_a_local_call_costs_nothing(
 ) -> None:
     shown = said(callbot, capsys, monkeypatch, {})
     assert "ok hears moonshine+whisper on this machine" in shown
+    assert "keys none, and none is needed; what else could be in .env: OPENAI_API_KEY, ELEVENLABS" in shown
     assert "ok thinks by flows and documents, on this machine" in shown
+    assert "a model could answer what they do not understand: write OPENAI_API_KEY, or OPENAI_BASE" in shown
     assert "ok speaks Maya: hibari on this machine" in shown
     assert "a local call costs nothing" in shown
 
@@ -134,7 +144,8 @@ def test_with_no_key_this_machine_does_it_all_and_a_local_call_costs_nothing(
             OPENAI,
             [
                 "hears openai:gpt-live-transcribe (OpenAI), then moonshine+whisper on this machine",
-                "thinks openai:gpt-5.4-mini (OpenAI)",
+                "keys OpenAI; what else could be in .env: ELEVENLABS_API_KEY, DEEPGRAM_API_KEY, CARTESIA",
+                "thinks openai:gpt-5.4-mini (OpenAI) for Lucía, Sam, Maya, Theo, where their flows do not",
                 "Maya: openai:gpt-4o-mini-tts/marin (OpenAI), then hibari on this machine",
             ],
         ),
@@ -151,7 +162,9 @@ def test_with_no_key_this_machine_does_it_all_and_a_local_call_costs_nothing(
                 "hears deepgram:nova-3 (Deepgram), then moonshine+whisper on this machine",
                 "thinks openai:gpt-5.4-mini (http://localhost:11434/v1)",
                 "-- thinks say which model your server has: CALLBOT_LLM=openai:MODEL",
+                "keys Deepgram; what else",
                 "Maya: deepgram:aura-2-thalia-en (Deepgram), then hibari on this machine",
+                "Lucía: deepgram:aura-2-celeste-es (Deepgram), then espeak:es on this machine",
             ],
         ),
     ],
@@ -167,6 +180,35 @@ def test_a_key_changes_what_is_used_first_and_this_machine_stays_the_last(
     for line in expected:
         assert line in shown
     assert "costs about $0.0" in shown
+
+
+@pytest.mark.parametrize(
+    ("thinking", "said_of_it"),
+    [
+        ("flow", "thinks openai:gpt-5.4-mini (OpenAI) for no agent yet: write thinking: flow_first"),
+        ("model", "thinks openai:gpt-5.4-mini (OpenAI) for Bob, Ada"),
+    ],
+)
+def test_for_whom_a_model_thinks_is_told_and_for_nobody_it_costs_nothing(
+    callbot: Command,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    thinking: str,
+    said_of_it: str,
+) -> None:
+    monkeypatch.setenv("CALLBOT_COMPANY", str(company_that_thinks(thinking, tmp_path)))
+    shown = said(callbot, capsys, monkeypatch, OPENAI)
+    assert said_of_it in shown
+    assert ("thinks $" in shown) == (thinking == "model")
+
+
+def test_agents_that_need_a_model_and_have_none_are_named(
+    callbot: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CALLBOT_COMPANY", str(company_that_thinks("model", tmp_path)))
+    shown = said(callbot, capsys, monkeypatch, {})
+    assert "should think with a model, and there is none: write OPENAI_API_KEY" in shown
 
 
 def test_what_is_named_without_its_key_is_told(
@@ -190,11 +232,7 @@ def test_a_chain_of_which_nothing_can_be_used_is_told(
 @pytest.fixture
 def by_speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A company whose agents think with such a model."""
-    company = tmp_path / "company"
-    shutil.copytree(COMPANY, company)
-    for agent in (company / "agents").glob("*.yaml"):
-        agent.write_text(agent.read_text(encoding="utf-8") + "\nthinking: speech\n", encoding="utf-8")
-    monkeypatch.setenv("CALLBOT_COMPANY", str(company))
+    monkeypatch.setenv("CALLBOT_COMPANY", str(company_that_thinks("speech", tmp_path)))
 
 
 @pytest.mark.usefixtures("by_speech")

@@ -9,9 +9,11 @@ from callbot.providers.chains import (
     Choice,
     choose,
     choose_speech_to_speech,
+    in_language,
     of_this_machine,
     usable,
     vendor_of,
+    voices_in,
 )
 from callbot.providers.registry import LLM, SPEECH_TO_SPEECH, STT, TTS
 from callbot.vendors import Accounts
@@ -97,6 +99,31 @@ def test_every_adapter_of_a_vendor_has_a_model_that_is_used_when_none_is_named(
     port: Port, table: Mapping[str, str]
 ) -> None:
     assert {name for name in table if vendor_of(name)} == set(USUAL[port])
+
+
+# --- voices and languages ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "spoken"),
+    [
+        ("elevenlabs:m/v", "es", "elevenlabs:m/v/es"),
+        ("elevenlabs:m/v", "en", "elevenlabs:m/v"),
+        ("elevenlabs:m/v/fr", "es", "elevenlabs:m/v/fr"),
+        ("openai:m", "es", "openai:m//es"),
+        ("deepgram:aura-2-thalia-en", "en", "deepgram:aura-2-thalia-en"),
+        ("deepgram:aura-2-thalia-en", "es", "deepgram:aura-2-celeste-es"),
+        ("deepgram:aura-2-nestor-es", "es", "deepgram:aura-2-nestor-es"),
+        ("deepgram:aura-2-nestor-es", "en", "deepgram:aura-2-thalia-en"),
+        ("deepgram:aura-2-thalia-en", "pl", None),
+        ("espeak:es", "es", "espeak:es"),
+    ],
+)
+def test_a_voice_is_named_as_it_speaks_a_language_and_one_that_cannot_is_not(
+    name: str, language: str, spoken: str | None
+) -> None:
+    assert in_language(name, language) == spoken
+    assert voices_in(language, [name, name]) == ((spoken,) if spoken else ())
 
 
 # --- a model that hears and speaks by itself ---------------------------------------------------------

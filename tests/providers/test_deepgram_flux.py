@@ -139,7 +139,12 @@ async def test_a_vendor_that_stalls_is_answered_for_with_what_it_said(
 
 @pytest.mark.parametrize(
     ("named", "languages", "model"),
-    [("", ["en"], "flux-general-en"), ("", ["en", "es"], "flux-general-multi"), ("flux-x", ["es"], "flux-x")],
+    [
+        ("", ["en"], "flux-general-en"),
+        ("", ["en", "es"], "flux-general-multi"),
+        ("flux-general-en", ["en", "es"], "flux-general-multi"),  # as settings name it that name no model
+        ("flux-x", ["es"], "flux-x"),
+    ],
 )
 async def test_the_model_is_the_one_named_or_the_one_that_hears_the_languages(
     named: str, languages: list[str], model: str

@@ -76,8 +76,9 @@ class Adapters:
         shutil.copytree(DEMO, company, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
         for agent in company.glob("agents/*.yaml"):
             text = agent.read_text(encoding="utf-8")
-            line = f"thinking: {THINKING.get(self.llm, 'model')}\n"
-            agent.write_text(text.replace("\nrole:", f"\n{line}role:", 1), encoding="utf-8")
+            line = f"thinking: {THINKING.get(self.llm, 'model')}"
+            assert "thinking: flow_first" in text
+            agent.write_text(text.replace("thinking: flow_first", line), encoding="utf-8")
         settings: dict[str, Any] = {"speech_to_speech": SPEECH}
         if "whisper" in self.stt:  # joined from its packages once for all calls
             settings["whisper"] = await asyncio.to_thread(joined_in, folder.parent)

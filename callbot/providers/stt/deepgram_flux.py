@@ -192,14 +192,17 @@ class FluxDialect:
 
 @dataclass(frozen=True, slots=True)
 class FluxHearing:
-    """A ``Hearing``: each call has a connection of its own. ``model`` is empty for whichever fits."""
+    """A ``Hearing``: each call has a connection of its own. ``model`` is empty for whichever fits; the one
+    that hears English alone is not asked to hear more."""
 
     name: str
     account: Account
     model: str
 
     def for_call(self, languages: Sequence[str]) -> SpeechToText:
-        model = self.model or (ENGLISH if set(languages) <= {"en"} else SEVERAL)
+        model = self.model or ENGLISH
+        if model == ENGLISH and not set(languages) <= {"en"}:
+            model = SEVERAL
         return SocketEars(FluxDialect(self.name, self.account, model, languages))
 
 
