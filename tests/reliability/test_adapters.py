@@ -21,7 +21,7 @@ from tests.doubles.openai_chat_wire import Answer, Call
 from tests.reliability.conftest import Making
 from tests.reliability.helpdesk import Question, thinks
 from tests.reliability.judging import misheard, plain
-from tests.reliability.stage import FIXTURES, Engines, Told, stage
+from tests.reliability.stage import FIXTURES, Engines, Told, stage, steps
 
 pytestmark = [pytest.mark.reliability, pytest.mark.asyncio(loop_scope="session")]
 
@@ -187,6 +187,32 @@ async def test_the_records_of_all_adapters_have_the_same_shape(
             heard="the same answers",
             recorded="the same turns, slots, tools and disposition; records of one shape",
         )
+
+
+# --- both: a flow, and a model for the rest ----------------------------------------------------------
+
+NO_BANANAS: Final = "No, we sell routers and internet plans alone."
+
+
+async def the_demo_with_a_key(engines: Engines, folder: Path) -> Told:
+    def answer(request: Mapping[str, Any]) -> Answer:
+        return Answer(text=NO_BANANAS)
+
+    async with stage(engines, folder, company=None, think=answer) as it:
+        bananas = await it.clip("Do you sell bananas?")
+        return await it.ring(*steps("barge_in 1", bananas, "barge_in 1"))
+
+
+@pytest.mark.call(by=the_demo_with_a_key)
+async def test_where_the_demos_flow_does_not_understand_a_caller_a_model_answers(told: Told) -> None:
+    answers = [turn["heard"] for turn in told.record["turns"] if turn["who"] == "agent"][1:]
+    assert answers[0] == answers[2]
+    assert "eight" in answers[0].lower() or "8" in answers[0]
+    assert answers[1].startswith(NO_BANANAS)
+    assert misheard(told.heard(), told.said) <= 0.15
+    asked = [each for each in told.record["usage"] if each["port"] == "llm"]
+    assert {each["provider"] for each in asked} == {"openai:gpt-5.4-mini"}
+    assert told.failures == []
 
 
 def shape(record: Mapping[str, Any]) -> Any:
