@@ -15,6 +15,7 @@ from callbot.errors import ProviderError, Trouble
 from callbot.media_stream.audio import RATE, SILENCE
 from callbot.providers.ports import SpeechToText, Transcribed
 from callbot.providers.registry import Models
+from callbot.providers.sockets import secure
 from callbot.providers.stt.flushes import Flushes
 from callbot.providers.stt.socket_ears import SocketEars, Wire
 from callbot.vendors import Account
@@ -218,7 +219,9 @@ class DeepgramHearing:
 
 def hearing(name: str, models: Models) -> DeepgramHearing:
     """For the registry: ``deepgram``, or ``deepgram:`` and a model. Raises ``Unconfigured``."""
-    return DeepgramHearing(name, models.accounts["deepgram"], name.partition(":")[2] or DEFAULT_MODEL)
+    account = models.accounts["deepgram"]
+    secure(account.socket_url)
+    return DeepgramHearing(name, account, name.partition(":")[2] or DEFAULT_MODEL)
 
 
 def _query(model: str, languages: Sequence[str]) -> dict[str, str | int | list[str]]:

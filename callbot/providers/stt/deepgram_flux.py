@@ -16,6 +16,7 @@ from callbot.errors import ProviderError, Trouble
 from callbot.media_stream.audio import RATE, SILENCE
 from callbot.providers.ports import SpeechToText, Transcribed
 from callbot.providers.registry import Models
+from callbot.providers.sockets import secure
 from callbot.providers.stt.flushes import Flushes
 from callbot.providers.stt.socket_ears import SocketEars, Wire
 from callbot.vendors import Account
@@ -205,7 +206,9 @@ class FluxHearing:
 
 def hearing(name: str, models: Models) -> FluxHearing:
     """For the registry: ``deepgram-flux``, or ``deepgram-flux:`` and a model. Raises ``Unconfigured``."""
-    return FluxHearing(name, models.accounts["deepgram"], name.partition(":")[2])
+    account = models.accounts["deepgram"]
+    secure(account.socket_url)
+    return FluxHearing(name, account, name.partition(":")[2])
 
 
 def _query(model: str, languages: Sequence[str]) -> dict[str, str | int | float | list[str]]:

@@ -18,6 +18,7 @@ from callbot.errors import ProviderError, Trouble
 from callbot.media_stream.audio import RATE, SILENCE
 from callbot.providers.ports import Transcribed
 from callbot.providers.registry import Models
+from callbot.providers.sockets import secure
 from callbot.providers.stt.socket_ears import SocketEars, Wire
 from callbot.vendors import Account
 
@@ -215,4 +216,6 @@ class ElevenLabsHearing:
 
 def hearing(name: str, models: Models) -> ElevenLabsHearing:
     """For the registry: ``elevenlabs:scribe_v2_realtime``, or ``elevenlabs`` for the usual model."""
-    return ElevenLabsHearing(name, models.accounts["elevenlabs"])
+    account = models.accounts["elevenlabs"]
+    secure(account.socket_url)
+    return ElevenLabsHearing(name, account)

@@ -10,13 +10,13 @@ import base64
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from ssl import create_default_context
 from typing import Any, Final
 
 from callbot.errors import ProviderError
 from callbot.media_stream.audio import RATE
 from callbot.providers.failures import from_status
 from callbot.providers.registry import Models
+from callbot.providers.sockets import secure
 from callbot.providers.tts.context_dialect import Chunk, Received
 from callbot.providers.tts.context_socket import Line
 from callbot.providers.tts.context_sockets import Sockets
@@ -106,8 +106,8 @@ def voice(name: str, models: Models) -> ContextVoice:
     headers = {"Authorization": f"Bearer {account.key}", "Cartesia-Version": VERSION}
 
     def sockets() -> Sockets:
-        secure = create_default_context() if url.startswith("wss") else None
-        line = Line(Contexts(model, spoken_by, language), name, url, headers, secure)
+        secure(url)
+        line = Line(Contexts(model, spoken_by, language), name, url, headers)
         opened = Sockets(line, prefix=f"{uuid.uuid4().hex[:12]}-")
         models.on_close(opened.aclose)
         return opened

@@ -4,18 +4,17 @@ What is said on it is its vendor's ``Dialect``; when it is opened, trusted, left
 """
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from ssl import SSLContext
 from typing import Any, Final
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
 from callbot.errors import ProviderError, Trouble
 from callbot.providers.failures import from_socket
+from callbot.providers.sockets import close, connect
 from callbot.providers.tts.context_dialect import Chunk, Dialect
 
 CONNECT_WITHIN: Final = 2.0
@@ -37,8 +36,6 @@ class Line:
     provider: str
     url: str
     headers: Mapping[str, str] = field(repr=False)
-    ssl: SSLContext | None
-    """For ``wss``: to make one takes longer than a frame lasts, so it is made once, and not on the loop."""
 
 
 class Context:
@@ -182,17 +179,13 @@ class Socket:
         self._contexts.clear()
 
     async def _connect(self) -> ClientConnection:
-        async with asyncio.timeout(CONNECT_WITHIN):
-            return await connect(
-                self._line.url,
-                additional_headers=self._line.headers,
-                ssl=self._line.ssl,
-                compression=None,
-                max_size=LARGEST_MESSAGE,
-                open_timeout=None,  # ours
-                close_timeout=CLOSE_WITHIN,
-                proxy=None,
-            )
+        return await connect(
+            self._line.url,
+            self._line.headers,
+            within=CONNECT_WITHIN,
+            close_within=CLOSE_WITHIN,
+            largest=LARGEST_MESSAGE,
+        )
 
     async def _converse(self, socket: ClientConnection) -> None:
         sending = asyncio.create_task(self._send_all(socket), name=f"{self._provider}: sending")
@@ -213,15 +206,8 @@ class Socket:
             return
 
     async def _part(self, socket: ClientConnection) -> None:
-        try:
-            with contextlib.suppress(WebSocketException, OSError, TimeoutError):
-                async with asyncio.timeout(CLOSE_WITHIN):
-                    if self._dialect.goodbye is not None:
-                        await socket.send(json.dumps(self._dialect.goodbye))
-                    await socket.close()
-        finally:  # a time-out in a task that was cancelled is a CancelledError in Python 3.11.2, Debian's
-            socket.transport.abort()
-            await socket.wait_closed()
+        goodbye = self._dialect.goodbye
+        await close(socket, [] if goodbye is None else [json.dumps(goodbye)], within=CLOSE_WITHIN)
 
     def _receive(self, message: str | bytes) -> None:
         """Raises ``ProviderError`` for what ends the connection."""
