@@ -15,7 +15,7 @@ import openai
 from openai import AsyncOpenAI, AsyncStream, DefaultAsyncHttpxClient
 
 from callbot.errors import ProviderError, Trouble
-from callbot.providers.failures import from_status
+from callbot.providers.failures import from_status, from_words
 from callbot.providers.llm.openai_terms import Memory, Terms
 from callbot.providers.ports import Ending, Finished, Piece, TokenUsage, ToolCall, Words
 from callbot.providers.registry import Models
@@ -33,14 +33,6 @@ Read = TypeVar("Read", contravariant=True)
 _TOO_LONG: Final = re.compile(
     r"context (length|size|window)|maximum context|prompt is too long", re.IGNORECASE
 )
-_STATUS_OF: Final = {
-    "rate_limit_exceeded": 429,
-    "insufficient_quota": 429,
-    "context_length_exceeded": 400,
-    "invalid_prompt": 400,
-    "invalid_request_error": 400,
-}
-"""Of codes that are told within a stream, where there is no status."""
 
 
 def client(models: Models) -> AsyncOpenAI:
@@ -214,13 +206,15 @@ def failure(provider: str, error: openai.APIError, *, began: bool) -> ProviderEr
         trouble = Trouble.CUT if began else Trouble.CONNECT
         what = "the connection broke" if began else "no connection"
         return ProviderError(f"{provider}: {what}", retryable=True, trouble=trouble, provider=provider)
-    return told_in_stream(provider, error.code)
+    return told_in_stream(provider, error.code, error.type)
 
 
-def told_in_stream(provider: str, code: str | None) -> ProviderError:
-    """A failure that the vendor reports when it has already answered 200."""
-    word = _word(code) or ""
-    return from_status(provider, _STATUS_OF.get(word, 500), word)
+def told_in_stream(provider: str, code: object, kind: object = None) -> ProviderError:
+    """A failure that the vendor reports when it has already answered 200. Local servers repeat the status
+    they would have answered for a code."""
+    if re.fullmatch(r"[45]\d\d", str(code)):
+        return from_status(provider, int(str(code)), _word(kind) or "")
+    return from_words(provider, _word(code) or "", _word(kind) or "")
 
 
 def bad_format(provider: str, detail: str) -> ProviderError:
