@@ -9,7 +9,8 @@ Faults by endpoint. A request that is refused never gets further, and all endpoi
                  the socket is closed. A piece is a message with audio.
 ``tts-multi``    one for each connection: the same, counted over all its contexts.
 ``tts-context``  one for each context on such a connection: the same, and ``delay`` is before its first audio.
-                 ``cut_after``, ``close_after`` and ``code`` end the whole connection.
+                 ``cut_after``, ``close_after`` and ``code`` end the whole connection. ``empty``: the last
+                 message comes without a close, as when a context was left alone for too long.
 ``stt``          ``delay``, ``stall_after``, ``dribble``, ``cut_after``, ``close_after``, ``empty`` (finals
                  without words), ``silent``, ``garbage``, ``duplicate``, ``late``, ``code`` without ``status``
                  (told instead of ``session_started``, before the close). A piece is a transcript.

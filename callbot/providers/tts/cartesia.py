@@ -38,6 +38,7 @@ class Contexts:
 
     most_contexts = 24
     """That the vendor's documentation calls dozens."""
+    counts_to_the_end = False
     goodbye: Mapping[str, Any] | None = None
 
     def __init__(self, model: str, voice: str, language: str) -> None:
@@ -54,7 +55,10 @@ class Contexts:
     def say(self, context: str, text: str) -> Sequence[Mapping[str, Any]]:
         return ({"context_id": context, "transcript": text, **self._always},)
 
-    def cancel(self, context: str) -> Mapping[str, Any]:
+    def sounds(self, context: str) -> None:
+        return None
+
+    def cancel(self, context: str, *, sounds: bool) -> Mapping[str, Any]:
         return {"context_id": context, "cancel": True}
 
     def received(self, provider: str, message: str | bytes) -> Received:

@@ -83,6 +83,8 @@ class Socket:
         self._loop = asyncio.get_running_loop()
         self._outbox: asyncio.Queue[str] = asyncio.Queue()
         self._contexts: dict[str, Context] = {}
+        self._silent: set[str] = set()
+        """Contexts of which no audio has come."""
         self._left: dict[str, float] = {}
         """Contexts that nobody wants, whose last message has not come, and when it must have."""
         self._retired = False
@@ -104,6 +106,7 @@ class Socket:
         """In a new context. Never waits."""
         context = Context(self, self._names(), self._loop.time())
         self._contexts[context.name] = context
+        self._silent.add(context.name)
         self._used = True
         for message in self._dialect.say(context.name, text):
             self._send(message)
@@ -113,10 +116,11 @@ class Socket:
         if self._contexts.pop(context.name, None) is None:
             return
         now = self._loop.time()
-        cancel = self._dialect.cancel(context.name)
+        cancel = self._dialect.cancel(context.name, sounds=context.name not in self._silent)
+        self._silent.discard(context.name)
         if cancel is not None:
             self._send(cancel)
-        else:
+        if self._dialect.counts_to_the_end:
             self._left[context.name] = now + FINAL_WITHIN
         if self._retired or now - max(context.begun, self._received_at) > SUSPECT_AFTER:
             self.retire()
@@ -213,10 +217,15 @@ class Socket:
         """Raises ``ProviderError`` for what ends the connection."""
         news = self._dialect.received(self._provider, message)
         context = self._contexts.get(news.context)
+        if news.chunk.audio and news.context in self._silent:
+            self._silent.discard(news.context)
+            if (more := self._dialect.sounds(news.context)) is not None:
+                self._send(more)
         if context is not None and (news.chunk.audio or news.chunk.of_text):
             context.tell(news.chunk)
         if news.final or news.error:
             self._left.pop(news.context, None)
+            self._silent.discard(news.context)
             if context is not None:
                 del self._contexts[news.context]
                 context.tell(news.error)
