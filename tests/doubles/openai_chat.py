@@ -26,6 +26,7 @@ from tests.doubles.openai_chat_checks import (
     check_input,
     check_knobs,
     check_messages,
+    check_template,
     check_tools,
     failure,
 )
@@ -68,6 +69,7 @@ class OpenAiChatDouble:
         first_token: float = 0.0,
         between_tokens: float = 0.0,
         context: int = 100_000,
+        template: int | None = None,
     ) -> None:
         self.plan = plan
         self.think = think
@@ -83,6 +85,9 @@ class OpenAiChatDouble:
         self.between_tokens = between_tokens
         self.context = context
         """In tokens."""
+        self.template = template
+        """The status with which its chat template refuses a system message that is not the first, and two
+        of one speaker in a row; None for one that takes all."""
         self.url = ""
         """As ``OPENAI_BASE_URL``."""
         self._number = 0
@@ -180,6 +185,8 @@ class OpenAiChatDouble:
         check_fields(asked, known, local=self.local, responses=False)
         self._check(asked)
         check_messages(asked.get("messages"))
+        if self.template is not None:
+            check_template(asked["messages"], self.template)
         prompt = json.dumps([asked["messages"][:1], asked.get("tools"), asked["messages"][1:]])
         cached = self._cached(prompt, asked)
         answer = Answer() if fault.empty else self.think(asked)

@@ -157,6 +157,25 @@ def _all_answered(waiting: list[str]) -> None:
         )
 
 
+def check_template(messages: list[dict[str, Any]], status: int) -> None:
+    """As the templates of Qwen and of Gemma, through vLLM (400) and llama.cpp (500)."""
+    turns = [message["role"] for message in messages if message["role"] in ("user", "assistant")]
+    calls = [
+        bool(message.get("tool_calls")) for message in messages if message["role"] in ("user", "assistant")
+    ]
+    wrong = ""
+    if any(message["role"] in ("system", "developer") for message in messages[1:]):
+        wrong = "System message must be at the beginning."
+    elif turns[0] != "user" or any(
+        a == b and not c for a, b, c in zip(turns, turns[1:], calls, strict=False)
+    ):
+        wrong = "Conversation roles must alternate user/assistant/user/assistant/..."
+    if wrong:
+        refused = Refused(status, wrong)
+        refused.body = {"error": {"message": wrong, "type": "BadRequestError", "param": None, "code": status}}
+        raise refused
+
+
 def check_input(items: Any) -> None:
     """Of responses: every output belongs to a call, and every call has one."""
     if isinstance(items, str):

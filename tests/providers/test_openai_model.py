@@ -183,6 +183,49 @@ async def test_a_model_that_must_think_thinks_as_little_as_it_can(name: str, ser
     assert efforts == ["none", "minimal", "minimal"]
 
 
+@pytest.mark.parametrize("status", [400, 500])
+async def test_a_model_whose_template_takes_one_system_message_is_told_the_notes_otherwise(
+    status: int, serve: Serve
+):
+    """Qwen's through vLLM, llama.cpp and Ollama: vllm#41114, llama.cpp#27367, ollama#17774."""
+    call = (
+        Message(Role.NOTE, "Today is Monday."),
+        Message(Role.AGENT, "Hello, this is Maya."),
+        Message(Role.CALLER, "Hello."),
+        Message(Role.CALLER, "Where is my order?"),
+        Message(Role.AGENT, "", (ToolCall("call_1", "find_order", "{}"),)),
+        Message(Role.TOOL, '{"status": "shipped"}', call_id="call_1"),
+        Message(Role.AGENT, "It is on its way."),
+        Message(Role.CALLER, "And when?"),
+        Message(Role.NOTE, "It arrives on Thursday."),
+    )
+    async with serve(Answer(text="On Thursday."), local=True, template=status) as (double, models):
+        model = language_model("openai", models)
+        for _ in range(2):
+            assert Words("On") in await told(model, replace(PROMPT, messages=call))
+        asked = double.plan.of("chat")[-1]["messages"]
+    assert asked[0] == {"role": "system", "content": f"{PROMPT.instructions}\n\nToday is Monday."}
+    assert [(message["role"], message["content"]) for message in asked[1:]] == [
+        ("user", "(The call begins.)"),
+        ("assistant", "Hello, this is Maya."),
+        ("user", "Hello.\nWhere is my order?"),
+        ("assistant", None),
+        ("tool", '{"status": "shipped"}'),
+        ("assistant", "It is on its way."),
+        ("user", "And when?\n(Not from the caller: It arrives on Thursday.)"),
+    ]
+    assert double.plan.of("chat")[-2]["messages"] == asked  # it is remembered
+    assert len(double.plan.of("chat")) == 4  # one was refused for its fields, and one for its messages
+
+
+async def test_a_failure_of_the_server_itself_is_not_tried_again(serve: Serve):
+    async with serve(Answer(text="Hello.")) as (double, models):
+        double.plan.add("chat", Fault(status=500))
+        with pytest.raises(ProviderError):
+            await told(language_model("openai", models))
+        assert len(double.plan.of("chat")) == 1
+
+
 async def test_a_refusal_of_the_request_itself_is_not_tried_again(serve: Serve):
     async with serve() as (double, models):
         prompt = replace(PROMPT, messages=(Message(Role.TOOL, "lost", call_id="nobody's"),))

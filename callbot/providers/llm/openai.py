@@ -11,6 +11,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from callbot.providers.llm import openai_streams
 from callbot.providers.llm.openai_terms import Memory, Terms
+from callbot.providers.llm.openai_turns import by_turns
 from callbot.providers.ports import (
     Ending,
     Message,
@@ -72,12 +73,13 @@ class OpenAiModel:
             "reasoning_effort": terms.effort,
             "verbosity": "low",
         }
+        messages = [
+            {"role": "system", "content": prompt.instructions},
+            *(_message(message) for message in prompt.messages),
+        ]
         fields: dict[str, Any] = {
             "model": self._model,
-            "messages": [
-                {"role": "system", "content": prompt.instructions},
-                *(_message(message) for message in prompt.messages),
-            ],
+            "messages": by_turns(messages) if terms.by_turns else messages,
         }
         if prompt.tools:
             fields["tools"] = [_tool(tool) for tool in prompt.tools]

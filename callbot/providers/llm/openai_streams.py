@@ -16,7 +16,7 @@ from openai import AsyncOpenAI, AsyncStream, DefaultAsyncHttpxClient
 
 from callbot.errors import ProviderError, Trouble
 from callbot.providers.failures import from_status, from_words
-from callbot.providers.llm.openai_terms import Memory, Terms
+from callbot.providers.llm.openai_terms import Memory, Terms, of_the_template
 from callbot.providers.ports import Ending, Finished, Piece, TokenUsage, ToolCall, Words
 from callbot.providers.registry import Models
 from callbot.vendors import Account
@@ -105,10 +105,10 @@ async def ask(
 
 
 def _learnt(terms: Terms, error: openai.APIError, optional: frozenset[str]) -> Terms | None:
-    if not isinstance(error, openai.APIStatusError) or error.status_code not in (400, 422):
+    if not isinstance(error, openai.APIStatusError) or error.status_code not in (400, 422, 500):
         return None
     message, code, param = _told(error)
-    if _TOO_LONG.search(message):
+    if _TOO_LONG.search(message) or (error.status_code == 500 and not of_the_template(message)):
         return None
     return terms.after(message=message, code=code, param=param, optional=optional)
 
