@@ -16,6 +16,7 @@ LOCAL_FIELDS: Final = frozenset(
     )
 )
 _TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_LONGEST_KEY: Final = 64
 _TYPES: Final = {
     400: "invalid_request_error",
     401: "invalid_request_error",
@@ -98,6 +99,18 @@ def check_knobs(asked: Mapping[str, Any], refused: Iterable[str], efforts: Itera
             f"Supported values are: {told}.",
             code="unsupported_value",
             param=name,
+        )
+
+
+def check_limits(asked: Mapping[str, Any]) -> None:
+    key = asked.get("prompt_cache_key", "")
+    if len(key) > _LONGEST_KEY:
+        raise Refused(
+            400,
+            f"Invalid 'prompt_cache_key': string too long. Expected one with maximum length {_LONGEST_KEY}, "
+            f"but got a string with length {len(key)} instead.",
+            code="string_above_max_length",
+            param="prompt_cache_key",
         )
 
 

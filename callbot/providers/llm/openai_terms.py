@@ -10,6 +10,8 @@ from typing import Any, Final
 
 EFFORTS: Final = ("none", "minimal", "low")
 """Of reasoning, the least first: a caller waits for every token of it."""
+REASONING: Final = 1_000
+"""Tokens that a model may spend on it, where it cannot be told to do without."""
 
 _REFUSES: Final = re.compile(
     r"un(supported|recognized|known|expected)|not (supported|permitted|allowed)|does not support"
@@ -31,6 +33,10 @@ class Terms:
     effort: str = EFFORTS[0]
     by_turns: bool = False
     """See ``openai_turns``."""
+
+    def room(self, tokens: int) -> int:
+        """The limit of an answer of so many: what a model reasons counts as written, too."""
+        return tokens if self.effort == EFFORTS[0] else tokens + REASONING
 
     def keep(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Those of ``fields`` that are taken and have a value."""
