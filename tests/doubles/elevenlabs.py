@@ -27,7 +27,7 @@ from aiohttp import web
 
 from callbot.providers import mulaw
 from tests.doubles.elevenlabs_faults import Gate, Messages, cut, error, refused
-from tests.doubles.elevenlabs_hearing import Scribe
+from tests.doubles.elevenlabs_hearing import LONGEST_SEGMENT, Scribe
 from tests.doubles.elevenlabs_speaking import Manner, Speaker
 from tests.doubles.plan import Plan
 
@@ -63,6 +63,8 @@ class ElevenLabsDouble:
         voices: tuple[str, ...] = (VOICE,),
         partial_every: int = 3_200,
         language: str = "en",
+        language_first: bool = False,
+        commit_every: int = LONGEST_SEGMENT,
         **manner: Any,
     ) -> None:
         self.plan = plan
@@ -71,6 +73,8 @@ class ElevenLabsDouble:
         self._voices = voices
         self._partial_every = partial_every
         self._language = language
+        self._language_first = language_first
+        self._commit_every = commit_every
         self._manner = Manner(speak=speak, **manner)
         app = web.Application()
         app.add_routes(
@@ -202,6 +206,8 @@ class ElevenLabsDouble:
                 messages,
                 partial_every=self._partial_every,
                 language=self._language,
+                language_first=self._language_first,
+                commit_every=self._commit_every,
             ).run(socket)
             return socket
         finally:
