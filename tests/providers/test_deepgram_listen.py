@@ -284,6 +284,37 @@ def test_an_old_end_of_speech_does_not_answer_a_flush_that_lies_far_behind_it():
     assert (event.text, event.final) == ("My number is five", True)
 
 
+def test_results_without_an_alternative_have_no_words_and_are_an_answer_all_the_same():
+    dialect = a_dialect()
+    dialect.start(1)
+    list(dialect.audio(b"\xff" * 8000))
+    list(dialect.flush())
+    none = {"channel": {"alternatives": []}}
+    assert list(dialect.received(results(AT, AT + 0.5, "", is_final=False, **none))) == []
+    (event,) = dialect.received(results(AT, AT + 1, "", from_finalize=True, **none))
+    assert (event.text, event.final) == ("", True)
+
+
+def test_results_that_do_not_say_that_they_are_final_are_not():
+    """The vendor's schema has that field as one that may be absent."""
+    dialect = a_dialect()
+    dialect.start(1)
+    list(dialect.audio(b"\xff" * 8000))
+    said = json.loads(results(AT, AT + 0.5, "Well"))
+    del said["is_final"]
+    (event,) = dialect.received(json.dumps(said))
+    assert (event.text, event.final) == ("Well", False)
+
+
+def test_an_end_of_speech_that_never_was_answers_nothing():
+    """``last_word_end`` is -1 where the vendor knows of no word."""
+    dialect = a_dialect()
+    dialect.start(1)
+    list(dialect.audio(b"\xff" * 8000))
+    list(dialect.flush())
+    assert list(dialect.received('{"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": -1}')) == []
+
+
 def test_what_it_does_not_know_is_ignored_and_what_it_cannot_read_is_an_error():
     dialect = a_dialect()
     assert list(dialect.received('{"type": "SpeechStarted", "channel": [0], "timestamp": 1.0}')) == []

@@ -160,12 +160,13 @@ class DeepgramDialect:
 
     def _results(self, said: Mapping[str, Any]) -> Iterator[Transcribed]:
         start, duration = float(said["start"]), float(said["duration"])
-        best = said["channel"]["alternatives"][0]
+        alternatives = said["channel"]["alternatives"]
+        best = alternatives[0] if alternatives else {"transcript": ""}
         segment = _Segment(
             str(best["transcript"]).strip(), _number(best.get("confidence")), _first(best.get("languages"))
         )
         utterance = self._utterance_at(start + duration / 2)
-        if not said["is_final"]:
+        if not said.get("is_final"):
             if utterance is not None and start >= self._final_to - _NEARLY:
                 utterance.open_segment = segment
                 yield from self._news_of(utterance, final=False)
