@@ -138,11 +138,20 @@ async def test_several_languages_are_told_apart(pool: InferencePool, monkeypatch
     assert plan.of("listen")[0]["language"] == "multi"
 
 
+async def test_a_language_that_the_vendor_cannot_hint_at_costs_no_connection(pool: InferencePool):
+    async with call(pool, languages=("en", "cy")) as (ears, _):
+        ears.start(1)
+        send(ears, TWO)
+        ears.flush()
+        assert (await next_final(ears)).text == "Two"
+
+
 @pytest.mark.parametrize(
     ("model", "languages", "query"),
     [
         ("nova-3", ["es"], {"language": ["es"]}),
         ("nova-3", ["en", "es"], {"language": ["multi"], "language_hint": ["en", "es"]}),
+        ("nova-3", ["en-GB", "cy", "pl"], {"language": ["multi"], "language_hint": ["en-GB", "pl"]}),
         ("nova-3-medical", ["en", "es"], {"language": ["multi"]}),
         ("nova-2", ["es", "en"], {"language": ["multi"]}),
         ("nova-2", ["fr", "en"], {"language": ["fr"]}),

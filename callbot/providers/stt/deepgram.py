@@ -31,6 +31,11 @@ _ENDPOINTING_MS: Final = 300
 _UTTERANCE_END_MS: Final = 1000
 _NEARLY: Final = 0.05
 """Seconds by which the vendor's idea of how much audio came may differ from ours."""
+_MULTILINGUAL: Final = frozenset(
+    "af ar be bg bn bs ca cs da de el en es et fa fi fr gl gu he hi hr hu id it ja kn ko lt lv mk mr ms nl "  # noqa: SIM905
+    "no pl pt ro ru sk sl sr sv ta te th tl tr uk vi xh zh zu".split()
+)
+"""What Nova-3 tells apart: a hint at any other is a refusal of the connection."""
 
 _FINALIZE, _KEEP_ALIVE, _CLOSE_STREAM = (
     json.dumps({"type": kind}) for kind in ("Finalize", "KeepAlive", "CloseStream")
@@ -240,10 +245,14 @@ def _query(model: str, languages: Sequence[str]) -> dict[str, str | int | list[s
     if len(languages) > 1 and _hears_several(model, languages):
         query["language"] = "multi"
         if model in ("nova-3", "nova-3-general"):
-            query["language_hint"] = list(languages)
+            query["language_hint"] = [language for language in languages if _base(language) in _MULTILINGUAL]
     elif languages:
         query["language"] = languages[0]
     return query
+
+
+def _base(language: str) -> str:
+    return language.partition("-")[0].lower()
 
 
 def _hears_several(model: str, languages: Sequence[str]) -> bool:
