@@ -22,6 +22,7 @@ _STATUS_OF: Final[Mapping[str, int]] = {
     "insufficient_permissions": 403,
     "insufficient_quota": 429,
     "invalid_api_key": 401,
+    "invalid_model": 404,
     "invalid_prompt": 400,
     "invalid_request_error": 400,
     "model_not_found": 404,
@@ -125,7 +126,7 @@ def from_socket(provider: str, error: BaseException, *, connected: bool) -> Prov
     if isinstance(error, ConnectionClosed) and error.rcvd is not None:
         *kind, word = error.rcvd.reason.split(".")
         if error.rcvd.code >= 3000 and not _STATUS_OF.keys().isdisjoint((word, *kind)):
-            return from_words(provider, word, *kind)  # OpenAI's: invalid_request_error.model_not_found
+            return from_words(provider, word, *kind)  # as OpenAI's (agents-js#1756)
         detail = f"closed with {error.rcvd.code} {error.rcvd.reason[:_MOST_TOLD]}".rstrip()
     elif isinstance(error, InvalidHandshake):
         detail = "the handshake failed"

@@ -44,6 +44,9 @@ class Manner:
     """As in the samples of the documentation: ``is_final``, ``context_id``, ``charsDurationsMs``."""
     aligned: bool = True
     """Whether the voice knows when each character is said."""
+    lagging: bool = False
+    """The first message has the times of its first character alone, the next those of the rest, and its
+    own."""
 
 
 @dataclass(eq=False)
@@ -244,9 +247,12 @@ class Speaker:
             piece = audio[round(start * each) : round((start + len(characters)) * each)]
             if wrong_rate:
                 piece = bytes(byte for byte in piece for _ in (0, 1))
-            at = [round(i * each / 8) for i in range(len(characters) + 1)]
+            told = characters
+            if self._manner.lagging and len(text) > 2 * many:
+                told = {0: characters[:1], many: [*text[1:many], *characters]}.get(start, characters)
+            at = [round(i * each / 8) for i in range(len(told) + 1)]
             alignment = {
-                "chars": characters,
+                "chars": told,
                 "charStartTimesMs": at[:-1],
                 durations: [end - begin for begin, end in pairwise(at)],
             }

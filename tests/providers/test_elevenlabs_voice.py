@@ -306,6 +306,13 @@ async def test_a_refusal_is_told_in_our_words_and_the_next_text_is_spoken(
         await refused_and_then_spoken(speaker, trouble, retryable=retryable)
 
 
+async def test_times_that_come_later_than_their_audio_are_no_wrong_audio(speaking: Speaking):
+    async with speaking(lagging=True, chunk=0.6) as speaker:
+        pieces = await spoken(speaker)
+    assert audio_of(pieces) == hum(TEXT)
+    assert words_of(pieces) == TEXT.split()
+
+
 @pytest.mark.parametrize("endpoint", ["tts-multi", "tts-context"])
 async def test_audio_of_another_rate_is_found_out(speaking: Speaking, plan: Plan, endpoint: str):
     plan.add(endpoint, Fault(wrong_rate=True))

@@ -96,7 +96,9 @@ def _words(data: Mapping[str, Any]) -> tuple[Character, ...]:
 
 def _told(provider: str, data: Mapping[str, Any]) -> ProviderError:
     """``title`` and ``message`` stay behind: they may quote the text."""
-    return from_status(provider, int(data.get("status_code") or 500), str(data.get("error_code") or ""))
+    request = {"request-id": str(data.get("request_id") or "")}
+    status, word = int(data.get("status_code") or 500), str(data.get("error_code") or "")
+    return from_status(provider, status, word, headers=request)
 
 
 def voice(name: str, models: Models) -> ContextVoice:

@@ -12,7 +12,11 @@ from callbot.providers.tts.raw_audio import bad_format, check_first, empty, unsp
 from callbot.providers.tts.word_borders import Cutter, cutter
 
 _TOO_LONG: Final = (1.5, 0.25)
-"""Audio that lasts so many times longer than its characters, and so many seconds, is of another rate."""
+"""Audio that lasts so many times longer than its characters, and so many seconds, may be of another rate."""
+_OTHER_RATES: Final = (2, 3, 4, 6)
+"""How many times longer: of 16, 24, 32 and 48 kHz, the first of 16 bits at 8 kHz, too."""
+_SURE_AFTER: Final = 3
+"""Chunks. In one alone there may be the times of some of its characters only (elevenlabs-python#689)."""
 
 
 class ContextVoice:
@@ -101,6 +105,7 @@ class _Length:
     def __init__(self, provider: str) -> None:
         self._provider = provider
         self._heard = self._told = 0.0
+        self._chunks = 0
 
     def check(self, chunk: Chunk) -> None:
         """Raises ``ProviderError``."""
@@ -108,6 +113,10 @@ class _Length:
             return
         self._heard += seconds(chunk.audio)
         self._told += max(end for _, _, end in chunk.characters)
+        self._chunks += 1
         times, more = _TOO_LONG
-        if self._heard > times * self._told + more:
+        if self._heard <= times * self._told + more:
+            return
+        of_a_rate = any(abs(self._heard - rate * self._told) < 0.05 * self._heard for rate in _OTHER_RATES)
+        if of_a_rate or self._chunks >= _SURE_AFTER:
             raise bad_format(self._provider, "audio of another rate than was asked for")
