@@ -22,7 +22,8 @@ class Account:
     @property
     def socket_url(self) -> str:
         """The same for WebSockets."""
-        return "ws" + self.url.removeprefix("http")
+        scheme, _, rest = self.url.partition("://")
+        return f"{'wss' if scheme.lower() == 'https' else 'ws'}://{rest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,12 @@ class Vendor:
     key_setting: str
     url_setting: str
     url: str
+
+    def base(self, url: str) -> str:
+        """``url`` as it was set, as a base. Those who have no path of their own name it in each request, and
+        may have been given the beginning of it."""
+        url = url.strip().rstrip("/")
+        return url if self.url.endswith("/v1") else url.removesuffix("/v1")
 
 
 VENDORS: Final[Mapping[str, Vendor]] = {
@@ -65,7 +72,7 @@ class Accounts:
         for name, vendor in VENDORS.items():
             key, url = keys.get(name), urls.get(name)
             if key or url:
-                given[name] = Account(name, (url or vendor.url).removesuffix("/"), key or NO_KEY)
+                given[name] = Account(name, vendor.base(url or vendor.url), key or NO_KEY)
         return cls(given)
 
     def __contains__(self, vendor: str) -> bool:

@@ -30,6 +30,26 @@ def test_every_vendor_has_its_settings_and_its_key_is_a_secret(name: str) -> Non
         load(None, **{f"{name}_base_url": "not an address"})
 
 
+@pytest.mark.parametrize(
+    ("name", "written", "url", "socket"),
+    [
+        ("deepgram", "https://api.example.com/v1/", "https://api.example.com", "wss://api.example.com"),
+        ("elevenlabs", "https://eu.example.com//", "https://eu.example.com", "wss://eu.example.com"),
+        ("cartesia", "HTTPS://api.example.com", "HTTPS://api.example.com", "wss://api.example.com"),
+        ("openai", "http://127.0.0.1:8000/v1/", "http://127.0.0.1:8000/v1", "ws://127.0.0.1:8000/v1"),
+        (
+            "openai",
+            "https://proxy.example.com/ai",
+            "https://proxy.example.com/ai",
+            "wss://proxy.example.com/ai",
+        ),
+    ],
+)
+def test_an_address_is_a_base_however_it_is_written(name: str, written: str, url: str, socket: str) -> None:
+    account = load(None, **{f"{name}_api_key": "key-4f3e2d1c0b", f"{name}_base_url": written}).accounts[name]
+    assert (account.url, account.socket_url) == (url, socket)
+
+
 def test_a_server_of_ones_own_needs_no_key() -> None:
     account = load(None, openai_base_url="http://localhost:11434/v1/").accounts["openai"]
     assert (account.url, account.key) == ("http://localhost:11434/v1", NO_KEY)

@@ -30,6 +30,8 @@ OWN: Final = (HAND_OVER, END_CALL, OFFER_CALLBACK)
 
 _LANGUAGES: Final = {"en": "English", "es": "Spanish", "de": "German", "fr": "French", "it": "Italian"}
 
+_LONGEST_NAME: Final = 40
+"""Characters of a cache key, of which vendors take 64."""
 NO_RESULT: Final = "No result: the caller spoke before there was one. Call it again if it is still needed."
 
 _MANNER: Final = """\
@@ -88,7 +90,7 @@ class Mind:
         digest = hashlib.sha256(told.encode()).hexdigest()[:12]
         object.__setattr__(self, "instructions", instructions)
         object.__setattr__(self, "specs", specs)
-        object.__setattr__(self, "cache_key", f"callbot-{self.agent.name}-{digest}")
+        object.__setattr__(self, "cache_key", f"callbot-{self.agent.name[:_LONGEST_NAME]}-{digest}")
         object.__setattr__(self, "slots", dict(_slots_of_arguments(self.flow)))
 
     def own(self, name: str) -> Signature | None:

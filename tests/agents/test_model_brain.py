@@ -22,7 +22,7 @@ from callbot.call import Disposition
 from callbot.errors import ProviderError, Trouble
 from callbot.providers.ports import Ending, Finished, Prompt, Role, ToolCall, Words
 from callbot.routing.handoff import ContextPacket, SlotValue
-from tests.agents.model_phone import DELIVERY, SID, Desk, ModelPhone, brain_of
+from tests.agents.model_phone import DELIVERY, SID, Desk, ModelPhone, brain_of, mind
 from tests.agents.scripted import ScriptedModel, broken, calls, well_formed
 
 pytestmark = pytest.mark.virtual_time
@@ -166,6 +166,13 @@ async def test_what_stays_the_same_stands_first_byte_for_byte(desk: Desk) -> Non
     for earlier, later in zip(model.prompts[1:], model.prompts[2:], strict=False):
         shared = [a == b for a, b in zip(earlier.messages, later.messages, strict=False)]
         assert all(shared[:-1]), "messages are only ever added"
+
+
+async def test_the_key_of_the_prefix_is_short_enough_however_long_the_agents_name_is(desk: Desk) -> None:
+    """Vendors take 64 characters, and refuse the whole request for more."""
+    long, longer = mind(desk, name="a" * 100), mind(desk, name="a" * 100, instructions="Otherwise.")
+    assert len(long.cache_key) <= 64
+    assert long.cache_key != longer.cache_key
 
 
 async def test_instructions_are_the_agents_with_its_permissions_and_its_manner(desk: Desk) -> None:

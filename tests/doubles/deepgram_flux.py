@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tests.doubles.deepgram_listen import BLOCK, RATE, is_loud
+from tests.doubles.deepgram_listen import BLOCK, RATE, hints, is_loud
 from tests.doubles.deepgram_wire import Conduct, Session, Wire, wrong_audio
 
 EVERY: Final = 2_000
@@ -39,6 +39,8 @@ class Flux(Session):
             return "Bad Request: No such model."
         if "language_hint" in query and model != "flux-general-multi":
             return "Bad Request: language_hint is only valid for flux-general-multi."
+        if wrong := hints(query) - {"de", "en", "es", "fr", "hi", "it", "ja", "nl", "pt", "ru"}:
+            return f"Bad Request: language_hint {min(wrong)}."
         if not 0.3 <= float(query.get("eager_eot_threshold", 0.5)) <= 0.9:
             return "Bad Request: eager_eot_threshold."
         return wrong_audio(query, ("8000", "16000"))

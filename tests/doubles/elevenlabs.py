@@ -9,7 +9,8 @@ Faults by endpoint. A request that is refused never gets further, and all endpoi
                  the socket is closed. A piece is a message with audio.
 ``tts-multi``    one for each connection: the same, counted over all its contexts.
 ``tts-context``  one for each context on such a connection: the same, and ``delay`` is before its first audio.
-                 ``cut_after``, ``close_after`` and ``code`` end the whole connection.
+                 ``cut_after``, ``close_after`` and ``code`` end the whole connection. ``empty``: the last
+                 message comes without a close, as when a context was left alone for too long.
 ``stt``          ``delay``, ``stall_after``, ``dribble``, ``cut_after``, ``close_after``, ``empty`` (finals
                  without words), ``silent``, ``garbage``, ``duplicate``, ``late``, ``code`` without ``status``
                  (told instead of ``session_started``, before the close). A piece is a transcript.
@@ -26,7 +27,7 @@ from aiohttp import web
 
 from callbot.providers import mulaw
 from tests.doubles.elevenlabs_faults import Gate, Messages, cut, error, refused
-from tests.doubles.elevenlabs_hearing import Scribe
+from tests.doubles.elevenlabs_hearing import LONGEST_SEGMENT, Scribe
 from tests.doubles.elevenlabs_speaking import Manner, Speaker
 from tests.doubles.plan import Plan
 
@@ -62,6 +63,8 @@ class ElevenLabsDouble:
         voices: tuple[str, ...] = (VOICE,),
         partial_every: int = 3_200,
         language: str = "en",
+        language_first: bool = False,
+        commit_every: int = LONGEST_SEGMENT,
         **manner: Any,
     ) -> None:
         self.plan = plan
@@ -70,6 +73,8 @@ class ElevenLabsDouble:
         self._voices = voices
         self._partial_every = partial_every
         self._language = language
+        self._language_first = language_first
+        self._commit_every = commit_every
         self._manner = Manner(speak=speak, **manner)
         app = web.Application()
         app.add_routes(
@@ -201,6 +206,8 @@ class ElevenLabsDouble:
                 messages,
                 partial_every=self._partial_every,
                 language=self._language,
+                language_first=self._language_first,
+                commit_every=self._commit_every,
             ).run(socket)
             return socket
         finally:

@@ -21,6 +21,8 @@ RATES: Final = {
 }
 LEAST_TO_COMMIT: Final = 2_400
 """Bytes of mu-law: with less than 0.3 s uncommitted, a commit is refused."""
+LONGEST_SEGMENT: Final = 8_000 * 90
+"""Bytes of mu-law: then the vendor commits by itself."""
 LARGEST_CHUNK: Final = 8_000 * 10
 _KEYS: Final = {"message_type", "audio_base_64", "commit", "sample_rate", "previous_text"}
 
@@ -38,6 +40,8 @@ class Scribe:
         *,
         partial_every: int,
         language: str,
+        language_first: bool = False,
+        commit_every: int = LONGEST_SEGMENT,
     ) -> None:
         self._plan = plan
         self._fault = fault
@@ -47,6 +51,8 @@ class Scribe:
         self._messages = messages
         self._partial_every = partial_every
         self._language = language
+        self._language_first = language_first
+        self._commit_every = commit_every
         self._segment = bytearray()
         self._shown = 0
         self._begun = False
@@ -125,6 +131,10 @@ class Scribe:
             self._jobs.put_nowait((bytes(self._segment), True))
             self._segment.clear()
             self._shown = 0
+        elif len(self._segment) >= self._commit_every:  # whatever the strategy is
+            self._jobs.put_nowait((bytes(self._segment), True))
+            self._segment.clear()
+            self._shown = 0
         elif len(self._segment) - self._shown >= self._partial_every:
             self._shown = len(self._segment)
             self._jobs.put_nowait((bytes(self._segment), False))
@@ -158,13 +168,13 @@ class Scribe:
                     )
                 continue
             await asyncio.sleep(self._fault.late)
-            for _ in range(2 if self._fault.duplicate else 1):
-                await self._messages.send({"message_type": "committed_transcript", "text": text}, self._gate)
+            told = [{"message_type": "committed_transcript", "text": text}] * (1 + self._fault.duplicate)
             if self._query.get("include_language_detection") == "true" and text:
                 detected = {"text": text, "language_code": self._language, "words": []}
-                await self._messages.send(
-                    {"message_type": "committed_transcript_with_timestamps", **detected}, self._gate
-                )
+                identified = {"message_type": "committed_transcript_with_timestamps", **detected}
+                told.insert(0 if self._language_first else len(told), identified)
+            for message in told:
+                await self._messages.send(message, self._gate)
 
     async def _fail(self, kind: str) -> None:
         await self._messages.tell({"message_type": kind, "error": f"{kind}: told by the double"})

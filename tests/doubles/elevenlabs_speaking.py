@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import math
 from collections.abc import AsyncIterator, Callable
@@ -43,6 +44,9 @@ class Manner:
     """As in the samples of the documentation: ``is_final``, ``context_id``, ``charsDurationsMs``."""
     aligned: bool = True
     """Whether the voice knows when each character is said."""
+    lagging: bool = False
+    """The first message has the times of its first character alone, the next those of the rest, and its
+    own."""
 
 
 @dataclass(eq=False)
@@ -55,7 +59,11 @@ class Context:
     buffer: str = ""
     flushed: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
     """What is to be spoken, and None for the end."""
+    begun: bool = False
+    """Some audio was sent."""
     closed: bool = False
+    dropped: asyncio.Event = field(default_factory=asyncio.Event)
+    """Closed before it began."""
 
     def __post_init__(self) -> None:
         self.gate = Gate(self.fault)
@@ -75,6 +83,15 @@ class Context:
         if not self.closed:
             self.closed = True
             self.flushed.put_nowait(None)
+
+    def close_now(self) -> None:
+        """By its message, which may overtake the text: what has not begun to sound is dropped (pipecat#4681,
+        #5271)."""
+        if not self.begun:
+            self.dropped.set()
+            while not self.flushed.empty():
+                self.flushed.get_nowait()
+        self.close()
 
 
 class Speaker:
@@ -152,7 +169,7 @@ class Speaker:
         context = self._contexts.get(name)
         if data.get("close_context"):
             if context is not None:
-                context.close()
+                context.close_now()
             return
         if context is None or context.closed:
             context = await self._open(name, data)
@@ -191,12 +208,18 @@ class Speaker:
             if self._multi and fault.code:
                 await self._fail(fault.code)
                 return
-            if fault.silent or fault.empty or self._fault.silent or self._fault.empty:
+            if fault.empty or self._fault.empty:
+                break
+            if fault.silent or self._fault.silent:
                 continue
             if first and self._multi:
-                await asyncio.sleep(fault.delay)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(context.dropped.wait(), fault.delay)
             first = False
             async for message in self._spoken(text, wrong_rate=fault.wrong_rate or self._fault.wrong_rate):
+                if context.dropped.is_set():
+                    break
+                context.begun = True
                 await self._messages.send(message | self._named(context), *gates)
                 await asyncio.sleep(self._manner.between)
         if not (fault.silent or self._fault.silent):
@@ -224,9 +247,12 @@ class Speaker:
             piece = audio[round(start * each) : round((start + len(characters)) * each)]
             if wrong_rate:
                 piece = bytes(byte for byte in piece for _ in (0, 1))
-            at = [round(i * each / 8) for i in range(len(characters) + 1)]
+            told = characters
+            if self._manner.lagging and len(text) > 2 * many:
+                told = {0: characters[:1], many: [*text[1:many], *characters]}.get(start, characters)
+            at = [round(i * each / 8) for i in range(len(told) + 1)]
             alignment = {
-                "chars": characters,
+                "chars": told,
                 "charStartTimesMs": at[:-1],
                 durations: [end - begin for begin, end in pairwise(at)],
             }

@@ -25,7 +25,9 @@ from tests.doubles.openai_chat_checks import (
     check_fields,
     check_input,
     check_knobs,
+    check_limits,
     check_messages,
+    check_template,
     check_tools,
     failure,
 )
@@ -69,6 +71,8 @@ class OpenAiChatDouble:
         first_token: float = 0.0,
         between_tokens: float = 0.0,
         context: int = 100_000,
+        template: int | None = None,
+        reasons: int = 0,
     ) -> None:
         self.plan = plan
         self.think = think
@@ -84,6 +88,11 @@ class OpenAiChatDouble:
         self.between_tokens = between_tokens
         self.context = context
         """In tokens."""
+        self.template = template
+        """The status with which its chat template refuses a system message that is not the first, and two
+        of one speaker in a row; None for one that takes all."""
+        self.reasons = reasons
+        """Tokens, of those that an answer may have, which it spends before the first word if it may."""
         self.url = ""
         """As ``OPENAI_BASE_URL``."""
         self._number = 0
@@ -181,9 +190,11 @@ class OpenAiChatDouble:
         check_fields(asked, known, local=self.local, responses=False)
         self._check(asked)
         check_messages(asked.get("messages"))
+        if self.template is not None:
+            check_template(asked["messages"], self.template)
         prompt = json.dumps([asked["messages"][:1], asked.get("tools"), asked["messages"][1:]])
         cached = self._cached(prompt, asked)
-        answer = Answer() if fault.empty else self.think(asked)
+        answer = Answer() if fault.empty else self._answer(asked)
         usage = Usage(count(prompt), cached, written(answer))
         self._number += 1
         about = {"number": self._number, "local": self.local}
@@ -205,7 +216,7 @@ class OpenAiChatDouble:
             )
         prompt = json.dumps([asked.get("instructions"), asked.get("tools"), asked.get("input")])
         cached = self._cached(prompt, asked)
-        answer = Answer() if fault.empty else self.think(as_chat(asked))
+        answer = Answer() if fault.empty else self._answer(as_chat(asked))
         usage = Usage(count(prompt), cached, written(answer))
         self._number += 1
         if not asked.get("stream"):
@@ -220,7 +231,13 @@ class OpenAiChatDouble:
         if not self.local and asked.get("model") not in {self.model, *self.others}:
             raise failure(404)
         check_knobs(asked, self.refuses, self.efforts)
+        check_limits(asked)
         check_tools(asked.get("tools"))
+
+    def _answer(self, asked: dict[str, Any]) -> Answer:
+        effort = (asked.get("reasoning") or {}).get("effort") or asked.get("reasoning_effort")
+        most = asked.get("max_completion_tokens") or asked.get("max_output_tokens") or self.reasons + 1
+        return Answer(ending="length") if effort != "none" and most <= self.reasons else self.think(asked)
 
     def _cached(self, prompt: str, asked: Mapping[str, Any]) -> int:
         """Tokens that were in the cache: those that an earlier prompt with the same key began with, too."""

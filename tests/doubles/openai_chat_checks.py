@@ -16,6 +16,7 @@ LOCAL_FIELDS: Final = frozenset(
     )
 )
 _TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_LONGEST_KEY: Final = 64
 _TYPES: Final = {
     400: "invalid_request_error",
     401: "invalid_request_error",
@@ -101,6 +102,18 @@ def check_knobs(asked: Mapping[str, Any], refused: Iterable[str], efforts: Itera
         )
 
 
+def check_limits(asked: Mapping[str, Any]) -> None:
+    key = asked.get("prompt_cache_key", "")
+    if len(key) > _LONGEST_KEY:
+        raise Refused(
+            400,
+            f"Invalid 'prompt_cache_key': string too long. Expected one with maximum length {_LONGEST_KEY}, "
+            f"but got a string with length {len(key)} instead.",
+            code="string_above_max_length",
+            param="prompt_cache_key",
+        )
+
+
 def check_tools(tools: Any) -> None:
     """Of either endpoint."""
     for index, tool in enumerate(tools or ()):
@@ -155,6 +168,25 @@ def _all_answered(waiting: list[str]) -> None:
             f"The following tool_call_ids did not have response messages: {', '.join(waiting)}",
             param="messages",
         )
+
+
+def check_template(messages: list[dict[str, Any]], status: int) -> None:
+    """As the templates of Qwen and of Gemma, through vLLM (400) and llama.cpp (500)."""
+    turns = [message["role"] for message in messages if message["role"] in ("user", "assistant")]
+    calls = [
+        bool(message.get("tool_calls")) for message in messages if message["role"] in ("user", "assistant")
+    ]
+    wrong = ""
+    if any(message["role"] in ("system", "developer") for message in messages[1:]):
+        wrong = "System message must be at the beginning."
+    elif turns[0] != "user" or any(
+        a == b and not c for a, b, c in zip(turns, turns[1:], calls, strict=False)
+    ):
+        wrong = "Conversation roles must alternate user/assistant/user/assistant/..."
+    if wrong:
+        refused = Refused(status, wrong)
+        refused.body = {"error": {"message": wrong, "type": "BadRequestError", "param": None, "code": status}}
+        raise refused
 
 
 def check_input(items: Any) -> None:

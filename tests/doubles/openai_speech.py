@@ -3,6 +3,7 @@
 Endpoints in the plan, the fields of ``Fault`` they honour, and what a piece is:
 
 - ``realtime``: all but ``wrong_rate``; a piece is a message to the client, ``session.created`` the first.
+  ``code`` without ``status`` is told in the session, which is ended (with ``silent``: it is only ended);
   ``empty``: transcripts without words; ``silent``: no word is transcribed, all else is acknowledged;
   ``duplicate`` and ``late`` are about ``...transcription.completed``; with ``?model=`` it answers, too, and
   the faults of one answer are those of ``answers`` (``openai_realtime.py``);

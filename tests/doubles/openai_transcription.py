@@ -88,6 +88,12 @@ class ItsSession:
                 await self._send(error_event("You must provide a model parameter.", code="missing_model"))
                 await self._socket.close(code=4000, message=b"invalid_request_error.missing_model")
                 return
+            if self._fault.code and self._fault.status is None:
+                if not self._fault.silent:
+                    await self._send(error_event("Incorrect API key: sk-1.", code=self._fault.code))
+                reason = f"invalid_request_error.{self._fault.code}"
+                await self._socket.close(code=3000, message=reason.encode())
+                return
             await self._send({"type": "session.created", "session": self._session()})
             async for message in self._socket:
                 if message.type is WSMsgType.TEXT:

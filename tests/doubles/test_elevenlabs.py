@@ -152,8 +152,10 @@ async def test_a_text_waits_for_the_schedule_or_a_flush(double: ElevenLabsDouble
         await send(socket, {"text": " ", "context_id": "a"}, {"text": f"{TEXT} ", "context_id": "a"})
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(socket.recv(), 0.05)
-        await send(socket, {"context_id": "a", "flush": True}, {"context_id": "a", "close_context": True})
-        messages = await until_final(socket, "a")
+        await send(socket, {"context_id": "a", "flush": True})
+        first = json.loads(await socket.recv())
+        await send(socket, {"context_id": "a", "close_context": True})
+        messages = [first, *await until_final(socket, "a")]
     assert b"".join(base64.b64decode(message["audio"]) for message in messages) == hum(TEXT)
     spelled = [character for message in messages for character in message["alignment"]["chars"]]
     assert "".join(spelled) == TEXT
@@ -166,18 +168,28 @@ async def test_in_auto_mode_a_text_is_spoken_at_once(double: ElevenLabsDouble):
         assert json.loads(await asyncio.wait_for(socket.recv(), 5))["audio"]
 
 
-async def test_what_was_flushed_is_still_spoken_after_the_close_and_what_was_not_is_dropped(
-    double: ElevenLabsDouble,
+async def test_what_sounds_is_still_spoken_after_the_close(double: ElevenLabsDouble):
+    async with multi(double) as socket:
+        text = {"text": f"{TEXT} ", "context_id": "a", "flush": True}
+        await send(socket, {"text": " ", "context_id": "a"}, text)
+        begin = base64.b64decode(json.loads(await socket.recv())["audio"])
+        await send(socket, {"context_id": "a", "close_context": True})
+        rest = [base64.b64decode(message["audio"]) for message in await until_final(socket, "a")]
+    assert b"".join([begin, *rest]) == hum(TEXT)
+
+
+@pytest.mark.parametrize("flush", [True, False])
+async def test_a_close_that_overtakes_the_audio_ends_the_context_without_any(
+    double: ElevenLabsDouble, flush: bool
 ):
     async with multi(double) as socket:
-        for context, flush in (("a", True), ("b", False)):
-            await send(
-                socket,
-                {"text": " ", "context_id": context},
-                {"text": f"{TEXT} ", "context_id": context, "flush": flush},
-                {"context_id": context, "close_context": True},
-            )
-            assert bool(await until_final(socket, context)) is flush
+        await send(
+            socket,
+            {"text": " ", "context_id": "a"},
+            {"text": f"{TEXT} ", "context_id": "a", "flush": flush},
+            {"context_id": "a", "close_context": True},
+        )
+        assert await until_final(socket, "a") == []
 
 
 async def test_a_sixth_context_ends_the_connection(double: ElevenLabsDouble):

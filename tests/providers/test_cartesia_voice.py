@@ -137,6 +137,12 @@ def test_words_come_with_a_space_after_each_in_seconds_from_the_start_of_the_tex
     )
 
 
+def test_an_error_names_the_request_that_the_vendor_can_be_asked_about():
+    told = {"type": "error", "context_id": "c1", "status_code": 429, "error_code": "concurrency_limited"}
+    error = got(told | {"request_id": "550e8400-e29b-41d4-a716-446655440000"}).error
+    assert str(error).endswith("429 concurrency_limited (request 550e8400-e29b-41d4-a716-446655440000)")
+
+
 @pytest.mark.parametrize("kind", ["flush_done", "phoneme_timestamps", "something_new"])
 def test_what_is_not_needed_is_passed_over(kind: str):
     assert got({"type": kind, "context_id": "c1", "done": False}) == Received("c1")

@@ -126,6 +126,15 @@ async def test_the_vendors_several_languages(pool: InferencePool):
     assert plan.of("flux")[0]["language_hint"] == "en"
 
 
+async def test_a_language_that_the_vendor_cannot_hint_at_costs_no_connection(pool: InferencePool):
+    async with call(pool, name="deepgram-flux", languages=("en", "pl")) as (ears, plan):
+        ears.start(1)
+        send(ears, TWO + PAUSE)
+        ears.flush()
+        assert (await next_final(ears)).text == "Two"
+    assert plan.of("flux")[0]["model"] == "flux-general-multi"
+
+
 async def test_a_vendor_that_stalls_is_answered_for_with_what_it_said(
     pool: InferencePool, monkeypatch: pytest.MonkeyPatch
 ):

@@ -138,11 +138,20 @@ async def test_several_languages_are_told_apart(pool: InferencePool, monkeypatch
     assert plan.of("listen")[0]["language"] == "multi"
 
 
+async def test_a_language_that_the_vendor_cannot_hint_at_costs_no_connection(pool: InferencePool):
+    async with call(pool, languages=("en", "cy")) as (ears, _):
+        ears.start(1)
+        send(ears, TWO)
+        ears.flush()
+        assert (await next_final(ears)).text == "Two"
+
+
 @pytest.mark.parametrize(
     ("model", "languages", "query"),
     [
         ("nova-3", ["es"], {"language": ["es"]}),
         ("nova-3", ["en", "es"], {"language": ["multi"], "language_hint": ["en", "es"]}),
+        ("nova-3", ["en-GB", "cy", "pl"], {"language": ["multi"], "language_hint": ["en-GB", "pl"]}),
         ("nova-3-medical", ["en", "es"], {"language": ["multi"]}),
         ("nova-2", ["es", "en"], {"language": ["multi"]}),
         ("nova-2", ["fr", "en"], {"language": ["fr"]}),
@@ -282,6 +291,37 @@ def test_an_old_end_of_speech_does_not_answer_a_flush_that_lies_far_behind_it():
     assert (event.text, event.final) == ("My number is", False)
     (event,) = dialect.received(results(AT + 1, AT + 2, "five", from_finalize=True))
     assert (event.text, event.final) == ("My number is five", True)
+
+
+def test_results_without_an_alternative_have_no_words_and_are_an_answer_all_the_same():
+    dialect = a_dialect()
+    dialect.start(1)
+    list(dialect.audio(b"\xff" * 8000))
+    list(dialect.flush())
+    none = {"channel": {"alternatives": []}}
+    assert list(dialect.received(results(AT, AT + 0.5, "", is_final=False, **none))) == []
+    (event,) = dialect.received(results(AT, AT + 1, "", from_finalize=True, **none))
+    assert (event.text, event.final) == ("", True)
+
+
+def test_results_that_do_not_say_that_they_are_final_are_not():
+    """The vendor's schema has that field as one that may be absent."""
+    dialect = a_dialect()
+    dialect.start(1)
+    list(dialect.audio(b"\xff" * 8000))
+    said = json.loads(results(AT, AT + 0.5, "Well"))
+    del said["is_final"]
+    (event,) = dialect.received(json.dumps(said))
+    assert (event.text, event.final) == ("Well", False)
+
+
+def test_an_end_of_speech_that_never_was_answers_nothing():
+    """``last_word_end`` is -1 where the vendor knows of no word."""
+    dialect = a_dialect()
+    dialect.start(1)
+    list(dialect.audio(b"\xff" * 8000))
+    list(dialect.flush())
+    assert list(dialect.received('{"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": -1}')) == []
 
 
 def test_what_it_does_not_know_is_ignored_and_what_it_cannot_read_is_an_error():

@@ -1,6 +1,7 @@
 """Deepgram's ``/v1/speak`` as a voice, against the double."""
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 
 from callbot.errors import ProviderError, Trouble
 from callbot.media_stream.playback import Clip, Playback
@@ -379,6 +381,28 @@ async def test_a_voice_that_is_closed_while_it_speaks_keeps_no_connection(pool: 
         await thalia._sockets.aclose()
         assert plan.open == 1
         await speeches.aclose()
+        await gone(plan)
+
+
+async def test_connections_whose_goodbye_is_broken_off_are_gone_all_the_same(
+    pool: InferencePool, monkeypatch: pytest.MonkeyPatch
+):
+    """So it is with Python 3.11.2, in which a time-out in a task that was cancelled is a cancellation."""
+    begun = asyncio.Event()
+
+    async def never(connection: ClientConnection) -> None:
+        connection.transport.pause_reading()  # the vendor's own goodbye stays unread
+        begun.set()
+        await asyncio.sleep(math.inf)
+
+    async with vendor(pool) as (thalia, plan):
+        await asyncio.gather(spoken(thalia, TEXT), spoken(thalia, TEXT))
+        assert plan.open == 2
+        monkeypatch.setattr(ClientConnection, "close", never)
+        closing = asyncio.create_task(thalia._sockets.aclose())
+        await asyncio.wait_for(begun.wait(), 5)
+        closing.cancel()
+        await asyncio.wait([closing])
         await gone(plan)
 
 

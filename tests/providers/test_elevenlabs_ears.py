@@ -243,6 +243,30 @@ async def test_one_language_is_told_and_several_are_told_apart(listening: Hearin
     assert asked["include_language_detection"] == "true"
 
 
+async def test_a_language_that_comes_before_its_text_is_of_that_text(listening: Hearing):
+    """In which order they come is not documented (pipecat#5196)."""
+    async with listening(languages=("en", "es"), language="spa", language_first=True) as ears:
+        for number, word in enumerate(("one", "two"), 1):
+            ears.hears(number, word)
+            assert await ears.final() == (number, word)
+        assert [event.language for event in ears.told if event.final] == ["es", "es"]
+
+
+async def test_words_that_the_vendor_commits_by_itself_are_not_lost(
+    listening: Hearing, plan: Plan, monkeypatch: pytest.MonkeyPatch
+):
+    """It does that every 90 s, if nobody pauses so long."""
+    monkeypatch.setattr("callbot.providers.stt.elevenlabs.COMMITTED_AFTER", 9_000)
+    async with listening(commit_every=9_600) as ears:
+        ears.hears(1, "one", "two", "three")
+        await until(lambda: ears.partials[-1:] == [(1, "one two three")])
+        assert commits(plan) == 0
+        ears.goes_on("four")
+        assert await ears.final() == (1, "one two three four")
+        ears.hears(2, "one")
+        assert await ears.final() == (2, "one")
+
+
 async def test_a_language_that_nobody_speaks_here_is_not_told(listening: Hearing):
     async with listening(languages=("en", "es"), language="cy") as ears:
         ears.hears(1, "one")

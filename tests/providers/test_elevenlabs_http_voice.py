@@ -87,19 +87,6 @@ async def test_a_refusal_is_told_in_our_words_and_the_next_text_is_spoken(
 
 
 @pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        (b'{"detail": {"status": "system_busy", "message": "Later."}}', "system_busy"),
-        (b'{"detail": [{"loc": ["query"], "msg": "no", "type": "enum"}]}', ""),
-        (b"<html>Bad gateway</html>", ""),
-        (b"", ""),
-    ],
-)
-def test_the_vendor_s_word_is_read_where_there_is_one(body: bytes, code: str):
-    assert elevenlabs_http._code(body) == code
-
-
-@pytest.mark.parametrize(
     ("name", "key", "trouble"),
     [(NAME, "wrong", Trouble.AUTH), ("elevenlabs-http:/nobody", KEY, Trouble.REJECTED)],
 )

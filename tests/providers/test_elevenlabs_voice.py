@@ -306,6 +306,13 @@ async def test_a_refusal_is_told_in_our_words_and_the_next_text_is_spoken(
         await refused_and_then_spoken(speaker, trouble, retryable=retryable)
 
 
+async def test_times_that_come_later_than_their_audio_are_no_wrong_audio(speaking: Speaking):
+    async with speaking(lagging=True, chunk=0.6) as speaker:
+        pieces = await spoken(speaker)
+    assert audio_of(pieces) == hum(TEXT)
+    assert words_of(pieces) == TEXT.split()
+
+
 @pytest.mark.parametrize("endpoint", ["tts-multi", "tts-context"])
 async def test_audio_of_another_rate_is_found_out_before_any_of_it_is_given(
     speaking: Speaking, plan: Plan, endpoint: str
@@ -355,4 +362,27 @@ async def test_two_hundred_interruptions(speaking: Speaking, plan: Plan):
         sockets = speaker._sockets._sockets
         await until(lambda: not any(socket._contexts or socket._left for socket in sockets))
     closed = [asked["context_id"] for asked in plan.of("tts-multi") if asked.get("close_context")]
-    assert closed == contexts(plan)
+    assert len(closed) == len(contexts(plan))
+    assert set(closed) == set(contexts(plan))
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.1])
+async def test_a_context_is_closed_when_it_sounds_or_is_given_up_and_not_before(
+    speaking: Speaking, plan: Plan, delay: float
+):
+    """A close that overtakes the beginning of the audio ends the context in silence (pipecat#4681)."""
+    plan.add("tts-context", Fault(delay=delay), Fault(delay=60))
+    close = {"context_id": "c1", "close_context": True}
+    async with speaking() as speaker:
+        pieces = speaker.speak("Yes.")
+        async with aclosing(pieces):
+            first = asyncio.create_task(anext(pieces))
+            await until(lambda: contexts(plan) == ["c1"])
+            await asyncio.sleep(delay / 2)
+            assert delay == 0.0 or close not in plan.of("tts-multi")
+            assert (await first).audio
+            assert audio_of([first.result(), *[piece async for piece in pieces]]) == hum("Yes.")
+            assert plan.of("tts-multi").count(close) == 1
+        await given_up(speaker, after=0.05)
+        await until(lambda: {"context_id": "c2", "close_context": True} in plan.of("tts-multi"))
+        await until(lambda: not any(socket._left for socket in speaker._sockets._sockets))

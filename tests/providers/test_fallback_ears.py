@@ -14,7 +14,7 @@ from callbot.providers.breaker import Breakers, State
 from callbot.providers.deadlines import STT
 from callbot.providers.ports import SpeechToText, Transcribed
 from callbot.providers.stt.fallback import FallbackHearing
-from callbot.providers.stt.keeping import MOST_KEPT
+from callbot.providers.stt.keeping import MOST_KEPT, KeptUtterance
 from tests.providers.misbehaving import CUT, Bad, ScriptedEars, ScriptedHearing, Told, said, trouble
 from tests.virtual_time import VirtualTimeLoop
 
@@ -323,6 +323,16 @@ async def test_a_late_final_of_other_words_comes_through_and_one_of_the_same_doe
         call.ears.flush()
         await asyncio.sleep(3)
     assert call.finals(2) == [" ".join(WORDS[:3]), TEXT]
+
+
+def test_the_language_of_a_final_may_come_after_it():
+    """As Scribe's does, which does not keep the text waiting for it."""
+    kept = KeptUtterance(1)
+    kept.flushed(1.0)
+    assert kept.told(Transcribed(1, "buenas tardes", True))
+    assert kept.told(Transcribed(1, "buenas tardes", True, "es"))
+    assert not kept.told(Transcribed(1, "buenas tardes", True, "es"))
+    assert not kept.told(Transcribed(1, "buenas tardes", True))
 
 
 async def test_a_final_that_comes_twice_is_told_once():

@@ -174,13 +174,56 @@ async def test_only_what_is_refused_is_left_out(name: str, serve: Serve):
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_model_that_must_think_thinks_as_little_as_it_can(name: str, serve: Serve):
-    async with serve(efforts=("minimal", "low", "medium")) as (double, models):
+    async with serve(efforts=("minimal", "low", "medium"), reasons=PROMPT.most_tokens) as (double, models):
         model = language_model(name, models)
-        await told(model)
-        await told(model)
+        for _ in range(2):  # and has room to answer after it
+            assert Words("On") in await told(model)
     asked = double.plan.of(endpoint(name))
     efforts = [request.get("reasoning_effort") or request["reasoning"]["effort"] for request in asked]
     assert efforts == ["none", "minimal", "minimal"]
+
+
+@pytest.mark.parametrize("status", [400, 500])
+async def test_a_model_whose_template_takes_one_system_message_is_told_the_notes_otherwise(
+    status: int, serve: Serve
+):
+    """Qwen's through vLLM, llama.cpp and Ollama: vllm#41114, llama.cpp#27367, ollama#17774."""
+    call = (
+        Message(Role.NOTE, "Today is Monday."),
+        Message(Role.AGENT, "Hello, this is Maya."),
+        Message(Role.CALLER, "Hello."),
+        Message(Role.CALLER, "Where is my order?"),
+        Message(Role.AGENT, "", (ToolCall("call_1", "find_order", "{}"),)),
+        Message(Role.TOOL, '{"status": "shipped"}', call_id="call_1"),
+        Message(Role.AGENT, "It is on its way."),
+        Message(Role.CALLER, "And when?"),
+        Message(Role.NOTE, "It arrives on Thursday."),
+    )
+    async with serve(Answer(text="On Thursday."), local=True, template=status) as (double, models):
+        model = language_model("openai", models)
+        for _ in range(2):
+            assert Words("On") in await told(model, replace(PROMPT, messages=call))
+        asked = double.plan.of("chat")[-1]["messages"]
+    assert asked[0] == {"role": "system", "content": f"{PROMPT.instructions}\n\nToday is Monday."}
+    assert [(message["role"], message["content"]) for message in asked[1:]] == [
+        ("user", "(The call begins.)"),
+        ("assistant", "Hello, this is Maya."),
+        ("user", "Hello.\nWhere is my order?"),
+        ("assistant", None),
+        ("tool", '{"status": "shipped"}'),
+        ("assistant", "It is on its way."),
+        ("user", "And when?\n(Not from the caller: It arrives on Thursday.)"),
+    ]
+    assert double.plan.of("chat")[-2]["messages"] == asked  # it is remembered
+    assert len(double.plan.of("chat")) == 4  # one was refused for its fields, and one for its messages
+
+
+async def test_a_failure_of_the_server_itself_is_not_tried_again(serve: Serve):
+    async with serve(Answer(text="Hello.")) as (double, models):
+        double.plan.add("chat", Fault(status=500))
+        with pytest.raises(ProviderError):
+            await told(language_model("openai", models))
+        assert len(double.plan.of("chat")) == 1
 
 
 async def test_a_refusal_of_the_request_itself_is_not_tried_again(serve: Serve):
@@ -349,6 +392,29 @@ def chunk(finish: str | None = None, **delta: Any) -> dict[str, Any]:
 def call(**fields: Any) -> dict[str, Any]:
     function = {name: fields.pop(name) for name in ("name", "arguments") if name in fields}
     return chunk(tool_calls=[{**fields, "function": function}])
+
+
+@pytest.mark.parametrize(
+    ("pieces", "spoken"),
+    [
+        (["<think>\nThe caller wants", " hours.\n</think>\n\nUntil", " six."], "Until six."),
+        (["<th", "ink>Hm.</th", "ink>", "Until six."], "Until six."),
+        (["<think></think>Until six."], "Until six."),
+        (["\n<think>", "Hm", "</think>", "\n", "Until six."], "Until six."),
+        (["<3 of them", " are open."], "<3 of them are open."),
+        (["<", "think about it."], "<think about it."),
+        (["Say <think> twice."], "Say <think> twice."),
+    ],
+)
+async def test_what_a_model_thinks_aloud_before_it_answers_is_not_spoken(pieces: list[str], spoken: str):
+    answer = await heard(*(chunk(content=piece) for piece in pieces), chunk("stop"))
+    assert "".join(piece.text for piece in answer if isinstance(piece, Words)).strip() == spoken
+
+
+async def test_thoughts_alone_are_no_answer():
+    with pytest.raises(ProviderError) as raised:
+        await heard(chunk(content="<think>And on"), chunk(content=" and on"), chunk("length"))
+    assert raised.value.trouble is Trouble.EMPTY
 
 
 async def test_calls_that_all_have_the_same_place_are_told_apart_by_id():

@@ -309,6 +309,7 @@ async def failed(desk: Desk) -> ProviderError:
         (Fault(status=500, code="server_error"), Trouble.UNAVAILABLE, True),
         (Fault(status=400, code="rate_limit_exceeded"), Trouble.RATE_LIMITED, True),
         (Fault(status=400, code="insufficient_quota"), Trouble.QUOTA, False),
+        (Fault(status=404, code="model_not_found"), Trouble.REJECTED, False),  # realtime-console#561
     ],
 )
 async def test_an_answer_that_fails_leaves_the_session_as_it_was(
@@ -380,10 +381,25 @@ async def test_a_model_that_is_not_there_is_a_failure(desk: Desk):
     account = Account("openai", desk.double.url, KEY)
     model = OpenAiRealtime("openai-realtime:gpt-9", account, model="gpt-9", voice="marin")
     ears = model.for_call(["en"])
-    with pytest.raises(ProviderError, match="model_not_found"):
+    with pytest.raises(ProviderError, match="model_not_found") as raised:
         async for _ in ears.events():
             pass
+    assert (raised.value.trouble, raised.value.retryable) == (Trouble.REJECTED, False)
     await ears.aclose()
+
+
+@pytest.mark.parametrize(
+    ("code", "trouble"), [("model_not_found", Trouble.REJECTED), ("invalid_api_key", Trouble.AUTH)]
+)
+async def test_a_session_that_is_ended_says_why_in_its_last_word(desk: Desk, code: str, trouble: Trouble):
+    """If it has not said so before: that is no cut, which would be worth another try."""
+    desk.double.plan.add("realtime", Fault(code=code, silent=True))
+    assert desk._listening is not None
+    await asyncio.wait_for(desk._listening, 5)
+    assert desk.failure is not None
+    assert (desk.failure.trouble, desk.failure.retryable) == (trouble, False)
+    assert code in str(desk.failure)
+    assert (await failed(desk)).trouble is Trouble.CONNECT
 
 
 async def test_a_session_that_refuses_its_instructions_is_told_them_again(desk: Desk):

@@ -64,6 +64,22 @@ def test_a_refusal_of_something_else_changes_nothing(message: str, code: str | N
     assert after(message, code, param) is None
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "System message must be at the beginning.",
+        "Chat template error: system message must be at the beginning",
+        "Conversation roles must alternate user/assistant/user/assistant/...",
+        "After the optional system message, conversation roles must alternate user and assistant roles",
+        "Only user and assistant roles are supported!",
+    ],
+)
+def test_a_template_that_takes_other_messages_is_given_them_by_turns(message: str):
+    learnt = after(message)
+    assert learnt == Terms(by_turns=True)
+    assert learnt.after(message=message, code=None, param=None, optional=CHAT) is None  # no other way is left
+
+
 def test_a_common_word_is_no_field():
     assert after("The text is not supported", param="input[0]", of=RESPONSES) is None
     terms = after("'text.verbosity' is not supported", of=RESPONSES)

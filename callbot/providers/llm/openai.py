@@ -11,6 +11,8 @@ from openai.types.chat import ChatCompletionChunk
 
 from callbot.providers.llm import openai_streams
 from callbot.providers.llm.openai_terms import Memory, Terms
+from callbot.providers.llm.openai_turns import by_turns
+from callbot.providers.llm.thoughts import WithoutThoughts
 from callbot.providers.ports import (
     Ending,
     Message,
@@ -67,17 +69,18 @@ class OpenAiModel:
         instead = "max_tokens" if "max_completion_tokens" in terms.refused else "max_completion_tokens"
         optional = {
             "stream_options": {"include_usage": True},
-            instead: prompt.most_tokens,
+            instead: terms.room(prompt.most_tokens),
             "prompt_cache_key": prompt.cache_key,
             "reasoning_effort": terms.effort,
             "verbosity": "low",
         }
+        messages = [
+            {"role": "system", "content": prompt.instructions},
+            *(_message(message) for message in prompt.messages),
+        ]
         fields: dict[str, Any] = {
             "model": self._model,
-            "messages": [
-                {"role": "system", "content": prompt.instructions},
-                *(_message(message) for message in prompt.messages),
-            ],
+            "messages": by_turns(messages) if terms.by_turns else messages,
         }
         if prompt.tools:
             fields["tools"] = [_tool(tool) for tool in prompt.tools]
@@ -124,6 +127,7 @@ class _Answer:
         self.finish: str | None = None
         self.usage: TokenUsage | None = None
         self._provider = provider
+        self._without_thoughts = WithoutThoughts()
         self._calls: list[_Call] = []
         self._given = False
 
@@ -148,7 +152,9 @@ class _Answer:
         words = ""
         for choice in chunk.choices:
             if choice.delta is not None:
-                words += (choice.delta.content or "") + (choice.delta.refusal or "")
+                words += self._without_thoughts.feed(choice.delta.content or "") + (
+                    choice.delta.refusal or ""
+                )
                 for fragment in choice.delta.tool_calls or ():
                     self._call(fragment)
             self.finish = choice.finish_reason or self.finish

@@ -68,7 +68,7 @@ class OpenAiResponsesModel:
             "model": self._model,
             "instructions": prompt.instructions,
             "input": [item for message in prompt.messages for item in _items(message)],
-            "max_output_tokens": max(_LEAST_TOKENS, prompt.most_tokens),
+            "max_output_tokens": max(_LEAST_TOKENS, terms.room(prompt.most_tokens)),
         }
         if prompt.tools:
             fields["tools"] = [_tool(tool) for tool in prompt.tools]

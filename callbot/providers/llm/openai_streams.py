@@ -15,8 +15,8 @@ import openai
 from openai import AsyncOpenAI, AsyncStream, DefaultAsyncHttpxClient
 
 from callbot.errors import ProviderError, Trouble
-from callbot.providers.failures import from_status
-from callbot.providers.llm.openai_terms import Memory, Terms
+from callbot.providers.failures import from_status, from_words
+from callbot.providers.llm.openai_terms import Memory, Terms, of_the_template
 from callbot.providers.ports import Ending, Finished, Piece, TokenUsage, ToolCall, Words
 from callbot.providers.registry import Models
 from callbot.vendors import Account
@@ -33,14 +33,6 @@ Read = TypeVar("Read", contravariant=True)
 _TOO_LONG: Final = re.compile(
     r"context (length|size|window)|maximum context|prompt is too long", re.IGNORECASE
 )
-_STATUS_OF: Final = {
-    "rate_limit_exceeded": 429,
-    "insufficient_quota": 429,
-    "context_length_exceeded": 400,
-    "invalid_prompt": 400,
-    "invalid_request_error": 400,
-}
-"""Of codes that are told within a stream, where there is no status."""
 
 
 def client(models: Models) -> AsyncOpenAI:
@@ -113,10 +105,10 @@ async def ask(
 
 
 def _learnt(terms: Terms, error: openai.APIError, optional: frozenset[str]) -> Terms | None:
-    if not isinstance(error, openai.APIStatusError) or error.status_code not in (400, 422):
+    if not isinstance(error, openai.APIStatusError) or error.status_code not in (400, 422, 500):
         return None
     message, code, param = _told(error)
-    if _TOO_LONG.search(message):
+    if _TOO_LONG.search(message) or (error.status_code == 500 and not of_the_template(message)):
         return None
     return terms.after(message=message, code=code, param=param, optional=optional)
 
@@ -214,13 +206,15 @@ def failure(provider: str, error: openai.APIError, *, began: bool) -> ProviderEr
         trouble = Trouble.CUT if began else Trouble.CONNECT
         what = "the connection broke" if began else "no connection"
         return ProviderError(f"{provider}: {what}", retryable=True, trouble=trouble, provider=provider)
-    return told_in_stream(provider, error.code)
+    return told_in_stream(provider, error.code, error.type)
 
 
-def told_in_stream(provider: str, code: str | None) -> ProviderError:
-    """A failure that the vendor reports when it has already answered 200."""
-    word = _word(code) or ""
-    return from_status(provider, _STATUS_OF.get(word, 500), word)
+def told_in_stream(provider: str, code: object, kind: object = None) -> ProviderError:
+    """A failure that the vendor reports when it has already answered 200. Local servers repeat the status
+    they would have answered for a code."""
+    if re.fullmatch(r"[45]\d\d", str(code)):
+        return from_status(provider, int(str(code)), _word(kind) or "")
+    return from_words(provider, _word(code) or "", _word(kind) or "")
 
 
 def bad_format(provider: str, detail: str) -> ProviderError:

@@ -10,12 +10,18 @@ from typing import Any, Final
 
 EFFORTS: Final = ("none", "minimal", "low")
 """Of reasoning, the least first: a caller waits for every token of it."""
+REASONING: Final = 1_000
+"""Tokens that a model may spend on it, where it cannot be told to do without."""
 
 _REFUSES: Final = re.compile(
     r"un(supported|recognized|known|expected)|not (supported|permitted|allowed)|does not support"
     r"|extra[ _](inputs?|fields?|forbidden)|additional propert|invalid value",
     re.IGNORECASE,
 )
+_TEMPLATE: Final = re.compile(
+    r"system message must|roles? must alternate|user and assistant roles", re.IGNORECASE
+)
+"""What chat templates say that take a system message nowhere but first, and the speakers by turns."""
 _REFUSAL_CODES: Final = frozenset({"unsupported_parameter", "unknown_parameter", "unsupported_value"})
 
 
@@ -25,6 +31,12 @@ class Terms:
 
     refused: frozenset[str] = frozenset()
     effort: str = EFFORTS[0]
+    by_turns: bool = False
+    """See ``openai_turns``."""
+
+    def room(self, tokens: int) -> int:
+        """The limit of an answer of so many: what a model reasons counts as written, too."""
+        return tokens if self.effort == EFFORTS[0] else tokens + REASONING
 
     def keep(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Those of ``fields`` that are taken and have a value."""
@@ -42,6 +54,8 @@ class Terms:
         ``optional`` are the fields of the request that can be done without. Each answer has fewer of them
         or more effort, so asking again comes to an end.
         """
+        if of_the_template(message):
+            return None if self.by_turns else replace(self, by_turns=True)
         if code not in _REFUSAL_CODES and not _REFUSES.search(message):
             return None
         named = frozenset(name for name in optional if _names(name, message, param))
@@ -56,6 +70,11 @@ class Terms:
         known = message.lower().partition("supported values")[2]
         higher = EFFORTS[EFFORTS.index(self.effort) + 1 :]
         return next((effort for effort in higher if f"'{effort}'" in known), None)
+
+
+def of_the_template(message: str) -> bool:
+    """Whether it is the order of the messages that is refused. Some servers call that a failure of theirs."""
+    return _TEMPLATE.search(message) is not None
 
 
 def _names(name: str, message: str, param: str | None) -> bool:

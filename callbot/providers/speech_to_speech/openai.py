@@ -7,6 +7,7 @@ from typing import Final
 from callbot.errors import InvalidState, ProviderError, Trouble
 from callbot.providers.ports import Finished, Piece, Prompt, SpeechToSpeech, SpeechToText
 from callbot.providers.registry import Models
+from callbot.providers.sockets import secure
 from callbot.providers.speech_to_speech.openai_session import Manner, RealtimeSession
 from callbot.providers.stt.openai import RENEW_AFTER
 from callbot.providers.stt.socket_ears import SocketEars
@@ -86,6 +87,7 @@ def speech_to_speech(name: str, models: Models) -> Callable[[], SpeechToSpeech]:
     """For the registry: ``openai-realtime:model+transcriber/voice``, each of which may be left out."""
     model, voice, _ = model_voice_language(name, model=MODEL, voice=VOICE)
     account = models.accounts["openai"]
+    secure(account.socket_url)
     transcriber = model.partition("+")[2] or TRANSCRIBER
     return lambda: OpenAiRealtime(
         name, account, model=without_transcriber(model), voice=voice, transcriber=transcriber

@@ -120,8 +120,10 @@ class Manner:
     languages: tuple[str, ...]
     renew_after: float = RENEW_AFTER
 
-    def session(self, instructions: str = "", tools: Sequence[ToolSpec] = ()) -> dict[str, Any]:
-        """Always whole: what is left out of an update is no reason for the audio to change its format."""
+    def session(self, instructions: str | None = None, tools: Sequence[ToolSpec] = ()) -> dict[str, Any]:
+        """Whole, for what is left out of an update is no reason for the audio to change its format; but for
+        the voice, which stands in the first, without ``instructions``: the vendor takes none after an answer.
+        """
         told: dict[str, Any] = {
             "type": "realtime",
             "output_modalities": ["audio"],
@@ -132,7 +134,7 @@ class Manner:
                     "transcription": transcription(self.transcriber, self.languages),
                     "turn_detection": None,
                 },
-                "output": {"format": MULAW, "voice": self.voice},
+                "output": {"format": MULAW} | ({"voice": self.voice} if instructions is None else {}),
             },
             "tools": [
                 {"type": "function", "name": t.name, "description": t.description, "parameters": t.parameters}
@@ -140,7 +142,7 @@ class Manner:
             ],
             "tool_choice": "auto",
         }
-        return told | ({"instructions": instructions} if instructions else {})
+        return told if instructions is None else told | {"instructions": instructions}
 
 
 class RealtimeSession:

@@ -15,6 +15,7 @@ from callbot.errors import ProviderError, Trouble
 from callbot.media_stream.audio import RATE, SILENCE
 from callbot.providers.ports import SpeechToText, Transcribed
 from callbot.providers.registry import Models
+from callbot.providers.sockets import secure
 from callbot.providers.stt.flushes import Flushes
 from callbot.providers.stt.socket_ears import SocketEars, Wire
 from callbot.vendors import Account
@@ -30,6 +31,11 @@ _ENDPOINTING_MS: Final = 300
 _UTTERANCE_END_MS: Final = 1000
 _NEARLY: Final = 0.05
 """Seconds by which the vendor's idea of how much audio came may differ from ours."""
+_MULTILINGUAL: Final = frozenset(
+    "af ar be bg bn bs ca cs da de el en es et fa fi fr gl gu he hi hr hu id it ja kn ko lt lv mk mr ms nl "  # noqa: SIM905
+    "no pl pt ro ru sk sl sr sv ta te th tl tr uk vi xh zh zu".split()
+)
+"""What Nova-3 tells apart: a hint at any other is a refusal of the connection."""
 
 _FINALIZE, _KEEP_ALIVE, _CLOSE_STREAM = (
     json.dumps({"type": kind}) for kind in ("Finalize", "KeepAlive", "CloseStream")
@@ -159,12 +165,13 @@ class DeepgramDialect:
 
     def _results(self, said: Mapping[str, Any]) -> Iterator[Transcribed]:
         start, duration = float(said["start"]), float(said["duration"])
-        best = said["channel"]["alternatives"][0]
+        alternatives = said["channel"]["alternatives"]
+        best = alternatives[0] if alternatives else {"transcript": ""}
         segment = _Segment(
             str(best["transcript"]).strip(), _number(best.get("confidence")), _first(best.get("languages"))
         )
         utterance = self._utterance_at(start + duration / 2)
-        if not said["is_final"]:
+        if not said.get("is_final"):
             if utterance is not None and start >= self._final_to - _NEARLY:
                 utterance.open_segment = segment
                 yield from self._news_of(utterance, final=False)
@@ -218,7 +225,9 @@ class DeepgramHearing:
 
 def hearing(name: str, models: Models) -> DeepgramHearing:
     """For the registry: ``deepgram``, or ``deepgram:`` and a model. Raises ``Unconfigured``."""
-    return DeepgramHearing(name, models.accounts["deepgram"], name.partition(":")[2] or DEFAULT_MODEL)
+    account = models.accounts["deepgram"]
+    secure(account.socket_url)
+    return DeepgramHearing(name, account, name.partition(":")[2] or DEFAULT_MODEL)
 
 
 def _query(model: str, languages: Sequence[str]) -> dict[str, str | int | list[str]]:
@@ -236,10 +245,14 @@ def _query(model: str, languages: Sequence[str]) -> dict[str, str | int | list[s
     if len(languages) > 1 and _hears_several(model, languages):
         query["language"] = "multi"
         if model in ("nova-3", "nova-3-general"):
-            query["language_hint"] = list(languages)
+            query["language_hint"] = [language for language in languages if _base(language) in _MULTILINGUAL]
     elif languages:
         query["language"] = languages[0]
     return query
+
+
+def _base(language: str) -> str:
+    return language.partition("-")[0].lower()
 
 
 def _hears_several(model: str, languages: Sequence[str]) -> bool:

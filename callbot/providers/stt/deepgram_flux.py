@@ -16,6 +16,7 @@ from callbot.errors import ProviderError, Trouble
 from callbot.media_stream.audio import RATE, SILENCE
 from callbot.providers.ports import SpeechToText, Transcribed
 from callbot.providers.registry import Models
+from callbot.providers.sockets import secure
 from callbot.providers.stt.flushes import Flushes
 from callbot.providers.stt.socket_ears import SocketEars, Wire
 from callbot.vendors import Account
@@ -29,6 +30,8 @@ _TURN_OVER_AFTER_MS: Final = 5000
 PADDING: Final = SILENCE * 2000
 """News comes for every 0.25 s of audio: this makes it come for what was sent before."""
 PATIENCE: Final = 0.6
+_HEARD: Final = frozenset(("de", "en", "es", "fr", "hi", "it", "ja", "nl", "pt", "ru"))
+"""Languages of ``SEVERAL``. It finds them out without a hint, too."""
 _NEARLY, _QUIET = 0.05, 0.3
 """Seconds that may be missing before a flush: any time, and when the vendor takes the turn for over."""
 
@@ -208,7 +211,9 @@ class FluxHearing:
 
 def hearing(name: str, models: Models) -> FluxHearing:
     """For the registry: ``deepgram-flux``, or ``deepgram-flux:`` and a model. Raises ``Unconfigured``."""
-    return FluxHearing(name, models.accounts["deepgram"], name.partition(":")[2])
+    account = models.accounts["deepgram"]
+    secure(account.socket_url)
+    return FluxHearing(name, account, name.partition(":")[2])
 
 
 def _query(model: str, languages: Sequence[str]) -> dict[str, str | int | float | list[str]]:
@@ -221,7 +226,7 @@ def _query(model: str, languages: Sequence[str]) -> dict[str, str | int | float 
         "eot_timeout_ms": _TURN_OVER_AFTER_MS,
     }
     if model == SEVERAL:
-        query["language_hint"] = list(languages)
+        query["language_hint"] = [one for one in languages if one.partition("-")[0].lower() in _HEARD]
     return query
 
 

@@ -18,6 +18,7 @@ from callbot.errors import ProviderError, Trouble
 from callbot.media_stream.audio import RATE, SILENCE
 from callbot.providers.ports import Transcribed
 from callbot.providers.registry import Models
+from callbot.providers.sockets import secure
 from callbot.providers.stt.socket_ears import SocketEars, Wire
 from callbot.vendors import Account
 
@@ -26,6 +27,8 @@ FORMAT: Final = "ulaw_8000"
 KEEP_ALIVE_AFTER: Final = 10.0
 LEAST_TO_COMMIT: Final = 2_560
 """Bytes: with less than 0.3 s in a segment, a commit is refused."""
+COMMITTED_AFTER: Final = 60 * RATE
+"""Bytes: a segment that is longer may be committed by the vendor itself, who does it after 90 s."""
 _PULSE: Final = SILENCE * 800
 _LANGUAGES: Final = {
     "deu": "de",
@@ -104,7 +107,9 @@ class Scribe:
         """Bytes in it, with silence."""
         self._commits: deque[_Commit] = deque()
         self._answered: _Utterance | None = None
-        """Whose segment was answered last."""
+        """Whose segment was answered last, until its language is known."""
+        self._language: str | None = None
+        """Of the segment that will be answered next, where that comes first."""
 
     def opened(self) -> Iterable[Wire]:
         return ()
@@ -162,18 +167,33 @@ class Scribe:
 
     def _committed(self, text: str) -> list[Transcribed]:
         if not self._commits:
-            return []  # told twice
+            return self._committed_by_itself(text)
         commit = self._commits.popleft()
-        utterance = self._answered = commit.utterance
+        utterance, language = commit.utterance, self._language
+        self._answered, self._language = utterance if language is None else None, None
         utterance.texts.append(text)
-        return [Transcribed(utterance.number, utterance.so_far(), True)] * commit.flushes
+        return [Transcribed(utterance.number, utterance.so_far(), True, language)] * commit.flushes
+
+    def _committed_by_itself(self, text: str) -> list[Transcribed]:
+        """What nobody asked for: a long segment, or one that is told twice."""
+        if self._open < COMMITTED_AFTER:
+            return []
+        self._heard = self._open = 0
+        self._now.texts.append(text)
+        so_far = self._now.so_far()
+        return [Transcribed(self._now.number, so_far, False)] if so_far else []
 
     def _identified(self, data: Mapping[str, Any]) -> list[Transcribed]:
-        """The language comes after the text, which did not wait for it: it is told again."""
+        """The language may come after the text, which does not wait for it: then it is told again."""
         code = str(data.get("language_code") or "").partition("-")[0].lower()
         language = _LANGUAGES.get(code, code)
-        told = self._answered
-        if language not in self._languages or told is None or told is not self._now or not told.so_far():
+        told, self._answered = self._answered, None
+        if language not in self._languages:
+            return []
+        if told is None:
+            self._language = language if self._commits else None
+            return []
+        if told is not self._now or not told.so_far():
             return []
         return [Transcribed(told.number, told.so_far(), True, language)]
 
@@ -215,4 +235,6 @@ class ElevenLabsHearing:
 
 def hearing(name: str, models: Models) -> ElevenLabsHearing:
     """For the registry: ``elevenlabs:scribe_v2_realtime``, or ``elevenlabs`` for the usual model."""
-    return ElevenLabsHearing(name, models.accounts["elevenlabs"])
+    account = models.accounts["elevenlabs"]
+    secure(account.socket_url)
+    return ElevenLabsHearing(name, account)

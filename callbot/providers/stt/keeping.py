@@ -70,12 +70,14 @@ class KeptUtterance:
 
     def told(self, event: Transcribed) -> bool:
         """Takes in what the recogniser says; False when the call need not know: a final that came twice, or
-        less than is known already from one that is still catching up."""
+        less than is known already from one that is still catching up. Its language may come after it."""
         text = event.text.strip()
         if text:
             self._speech_at_news = self._loudness.speech_bytes
         if event.final:
-            if not self.owed and self.known and self.known.final and self.text == text:
+            known = self.known
+            again = not self.owed and known is not None and known.final and self.text == text
+            if again and (event.language is None or (known and event.language == known.language)):
                 return False
             self.owed = max(0, self.owed - 1)
             if not self.owed:

@@ -11,9 +11,10 @@ from typing import Final
 import msgspec
 
 from callbot.errors import ProviderError, Trouble
-from callbot.providers.failures import from_status
+from callbot.providers.failures import from_words
 from callbot.providers.ports import SpeechToText, Transcribed
 from callbot.providers.registry import Models
+from callbot.providers.sockets import secure
 from callbot.providers.stt.openai_commits import Commits, Present, Told, transcription
 from callbot.providers.stt.socket_ears import SocketEars, Wire
 from callbot.vendors import Account
@@ -21,14 +22,6 @@ from callbot.vendors import Account
 DEFAULT_MODEL: Final = "gpt-live-transcribe"
 RENEW_AFTER: Final = 55 * 60.0
 """Seconds. The vendor ends a session after 60 minutes."""
-
-_STATUS: Final = {
-    "authentication_error": 401,
-    "invalid_request_error": 400,
-    "permission_error": 403,
-    "rate_limit_error": 429,
-    "server_error": 500,
-}
 
 
 class Error(msgspec.Struct):
@@ -136,8 +129,7 @@ def session_failure(name: str, error: Error) -> ProviderError:
     code = error.code or error.type or ""
     if code == "session_expired":
         return ProviderError(f"{name}: {code}", retryable=True, trouble=Trouble.CUT, provider=name)
-    status = 429 if code.startswith("rate_limit") else _STATUS.get(error.type or "", 500)
-    return from_status(name, status, code)
+    return from_words(name, code, error.type or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,4 +148,6 @@ class OpenAiHearing:
 
 def hearing(name: str, models: Models) -> OpenAiHearing:
     """For the registry: ``openai``, or ``openai:gpt-realtime-whisper``."""
-    return OpenAiHearing(name, models.accounts["openai"], name.partition(":")[2] or DEFAULT_MODEL)
+    account = models.accounts["openai"]
+    secure(account.socket_url)
+    return OpenAiHearing(name, account, name.partition(":")[2] or DEFAULT_MODEL)

@@ -5,19 +5,19 @@ when the ears are made, before the call is answered; what is sent meanwhile wait
 """
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol, Self, runtime_checkable
 
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
 from callbot.errors import ProviderError, Trouble
 from callbot.providers.failures import from_socket
 from callbot.providers.ports import Transcribed
+from callbot.providers.sockets import close, connect
 
 CONNECT_WITHIN: Final = 2.0
 CLOSE_WITHIN: Final = 1.0
@@ -286,16 +286,13 @@ class SocketEars:
                 line.dialect.lost(from_socket(self._name, ConnectionError("closed"), connected=line.open))
 
     async def _converse(self, line: _Line) -> None:
-        async with asyncio.timeout(CONNECT_WITHIN):
-            socket = await connect(
-                line.dialect.url,
-                additional_headers=line.dialect.headers,
-                compression=None,
-                max_size=LARGEST_MESSAGE,
-                open_timeout=None,  # ours
-                close_timeout=CLOSE_WITHIN,
-                proxy=None,
-            )
+        socket = await connect(
+            line.dialect.url,
+            line.dialect.headers,
+            within=CONNECT_WITHIN,
+            close_within=CLOSE_WITHIN,
+            largest=LARGEST_MESSAGE,
+        )
         sending: asyncio.Task[None] | None = None
         try:
             for message in line.dialect.opened():
@@ -319,9 +316,8 @@ class SocketEars:
                 if sending is not None:
                     sending.cancel()
                     await asyncio.wait([sending])
-                await self._part(line, socket)
             finally:
-                socket.transport.abort()  # nothing, if it is closed
+                await close(socket, line.dialect.closing(), within=CLOSE_WITHIN)
 
     async def _send_all(self, line: _Line, socket: ClientConnection) -> None:
         """A socket that breaks is told by the one who reads it."""
@@ -350,15 +346,3 @@ class SocketEars:
         line.patience.popleft()
         if line.patient is not None:
             self._do(line, line.patient.overdue())
-
-    async def _part(self, line: _Line, socket: ClientConnection) -> None:
-        """Say goodbye if there is somebody to hear it."""
-        try:
-            with contextlib.suppress(WebSocketException, OSError, TimeoutError):
-                async with asyncio.timeout(CLOSE_WITHIN):
-                    for message in line.dialect.closing():
-                        await socket.send(message)
-                    await socket.close()
-        finally:  # a time-out in a task that was cancelled is a CancelledError in Python 3.11.2, Debian's
-            socket.transport.abort()
-            await socket.wait_closed()  # its own tasks have ended, too

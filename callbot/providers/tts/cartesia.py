@@ -10,13 +10,13 @@ import base64
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from ssl import create_default_context
 from typing import Any, Final
 
 from callbot.errors import ProviderError
 from callbot.media_stream.audio import RATE
 from callbot.providers.failures import from_status
 from callbot.providers.registry import Models
+from callbot.providers.sockets import secure
 from callbot.providers.tts.context_dialect import Chunk, Received
 from callbot.providers.tts.context_socket import Line
 from callbot.providers.tts.context_sockets import Sockets
@@ -38,6 +38,7 @@ class Contexts:
 
     most_contexts = 24
     """That the vendor's documentation calls dozens."""
+    counts_to_the_end = False
     goodbye: Mapping[str, Any] | None = None
 
     def __init__(self, model: str, voice: str, language: str) -> None:
@@ -54,7 +55,10 @@ class Contexts:
     def say(self, context: str, text: str) -> Sequence[Mapping[str, Any]]:
         return ({"context_id": context, "transcript": text, **self._always},)
 
-    def cancel(self, context: str) -> Mapping[str, Any]:
+    def sounds(self, context: str) -> None:
+        return None
+
+    def cancel(self, context: str, *, sounds: bool) -> Mapping[str, Any]:
         return {"context_id": context, "cancel": True}
 
     def received(self, provider: str, message: str | bytes) -> Received:
@@ -92,7 +96,9 @@ def _words(data: Mapping[str, Any]) -> tuple[Character, ...]:
 
 def _told(provider: str, data: Mapping[str, Any]) -> ProviderError:
     """``title`` and ``message`` stay behind: they may quote the text."""
-    return from_status(provider, int(data.get("status_code") or 500), str(data.get("error_code") or ""))
+    request = {"request-id": str(data.get("request_id") or "")}
+    status, word = int(data.get("status_code") or 500), str(data.get("error_code") or "")
+    return from_status(provider, status, word, headers=request)
 
 
 def voice(name: str, models: Models) -> ContextVoice:
@@ -106,8 +112,8 @@ def voice(name: str, models: Models) -> ContextVoice:
     headers = {"Authorization": f"Bearer {account.key}", "Cartesia-Version": VERSION}
 
     def sockets() -> Sockets:
-        secure = create_default_context() if url.startswith("wss") else None
-        line = Line(Contexts(model, spoken_by, language), name, url, headers, secure)
+        secure(url)
+        line = Line(Contexts(model, spoken_by, language), name, url, headers)
         opened = Sockets(line, prefix=f"{uuid.uuid4().hex[:12]}-")
         models.on_close(opened.aclose)
         return opened

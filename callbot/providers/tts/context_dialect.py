@@ -37,15 +37,19 @@ class Dialect(Protocol):
 
     most_contexts: int
     """That the vendor takes on one socket."""
+    counts_to_the_end: bool
+    """A context takes its place until its last message has come, also if it was cancelled."""
     goodbye: Mapping[str, Any] | None
     """To be sent before a socket is closed."""
 
     def say(self, context: str, text: str) -> Sequence[Mapping[str, Any]]:
-        """All that it takes to have ``text`` spoken in a new context, to its last message."""
+        """All that it takes to have ``text`` spoken in a new context."""
 
-    def cancel(self, context: str) -> Mapping[str, Any] | None:
-        """Ends a context at once. None where the vendor cannot: then its place is taken until its last
-        message has come."""
+    def sounds(self, context: str) -> Mapping[str, Any] | None:
+        """Its first audio has come: what is to be sent then, so that its last message comes."""
+
+    def cancel(self, context: str, *, sounds: bool) -> Mapping[str, Any] | None:
+        """Ends a context at once, if the vendor can. ``sounds``: some audio of it has come."""
 
     def received(self, provider: str, message: str | bytes) -> Received:
         """Raises ``ProviderError`` for what ends the connection, and for what is no message."""

@@ -4,18 +4,17 @@ What is said on it is its vendor's ``Dialect``; when it is opened, trusted, left
 """
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from ssl import SSLContext
 from typing import Any, Final
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
 from callbot.errors import ProviderError, Trouble
 from callbot.providers.failures import from_socket
+from callbot.providers.sockets import close, connect
 from callbot.providers.tts.context_dialect import Chunk, Dialect
 
 CONNECT_WITHIN: Final = 2.0
@@ -37,8 +36,6 @@ class Line:
     provider: str
     url: str
     headers: Mapping[str, str] = field(repr=False)
-    ssl: SSLContext | None
-    """For ``wss``: to make one takes longer than a frame lasts, so it is made once, and not on the loop."""
 
 
 class Context:
@@ -86,6 +83,8 @@ class Socket:
         self._loop = asyncio.get_running_loop()
         self._outbox: asyncio.Queue[str] = asyncio.Queue()
         self._contexts: dict[str, Context] = {}
+        self._silent: set[str] = set()
+        """Contexts of which no audio has come."""
         self._left: dict[str, float] = {}
         """Contexts that nobody wants, whose last message has not come, and when it must have."""
         self._retired = False
@@ -107,6 +106,7 @@ class Socket:
         """In a new context. Never waits."""
         context = Context(self, self._names(), self._loop.time())
         self._contexts[context.name] = context
+        self._silent.add(context.name)
         self._used = True
         for message in self._dialect.say(context.name, text):
             self._send(message)
@@ -116,10 +116,11 @@ class Socket:
         if self._contexts.pop(context.name, None) is None:
             return
         now = self._loop.time()
-        cancel = self._dialect.cancel(context.name)
+        cancel = self._dialect.cancel(context.name, sounds=context.name not in self._silent)
+        self._silent.discard(context.name)
         if cancel is not None:
             self._send(cancel)
-        else:
+        if self._dialect.counts_to_the_end:
             self._left[context.name] = now + FINAL_WITHIN
         if self._retired or now - max(context.begun, self._received_at) > SUSPECT_AFTER:
             self.retire()
@@ -182,17 +183,13 @@ class Socket:
         self._contexts.clear()
 
     async def _connect(self) -> ClientConnection:
-        async with asyncio.timeout(CONNECT_WITHIN):
-            return await connect(
-                self._line.url,
-                additional_headers=self._line.headers,
-                ssl=self._line.ssl,
-                compression=None,
-                max_size=LARGEST_MESSAGE,
-                open_timeout=None,  # ours
-                close_timeout=CLOSE_WITHIN,
-                proxy=None,
-            )
+        return await connect(
+            self._line.url,
+            self._line.headers,
+            within=CONNECT_WITHIN,
+            close_within=CLOSE_WITHIN,
+            largest=LARGEST_MESSAGE,
+        )
 
     async def _converse(self, socket: ClientConnection) -> None:
         sending = asyncio.create_task(self._send_all(socket), name=f"{self._provider}: sending")
@@ -213,24 +210,22 @@ class Socket:
             return
 
     async def _part(self, socket: ClientConnection) -> None:
-        try:
-            with contextlib.suppress(WebSocketException, OSError, TimeoutError):
-                async with asyncio.timeout(CLOSE_WITHIN):
-                    if self._dialect.goodbye is not None:
-                        await socket.send(json.dumps(self._dialect.goodbye))
-                    await socket.close()
-        finally:  # a time-out in a task that was cancelled is a CancelledError in Python 3.11.2, Debian's
-            socket.transport.abort()
-            await socket.wait_closed()
+        goodbye = self._dialect.goodbye
+        await close(socket, [] if goodbye is None else [json.dumps(goodbye)], within=CLOSE_WITHIN)
 
     def _receive(self, message: str | bytes) -> None:
         """Raises ``ProviderError`` for what ends the connection."""
         news = self._dialect.received(self._provider, message)
         context = self._contexts.get(news.context)
+        if news.chunk.audio and news.context in self._silent:
+            self._silent.discard(news.context)
+            if (more := self._dialect.sounds(news.context)) is not None:
+                self._send(more)
         if context is not None and (news.chunk.audio or news.chunk.of_text):
             context.tell(news.chunk)
         if news.final or news.error:
             self._left.pop(news.context, None)
+            self._silent.discard(news.context)
             if context is not None:
                 del self._contexts[news.context]
                 context.tell(news.error)

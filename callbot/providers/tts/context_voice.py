@@ -12,8 +12,12 @@ from callbot.providers.tts.context_sockets import Sockets
 from callbot.providers.tts.raw_audio import bad_format, check_first, empty, unspoken
 from callbot.providers.tts.word_borders import Cutter, cutter
 
-_TOO_LONG: Final = (1.5, 0.1)
-"""Sound that lasts so many times longer than its characters, and so many seconds, is of another rate."""
+_TOO_LONG: Final = 1.5
+"""Sound that lasts so many times longer than its characters may be of another rate."""
+_OTHER_RATES: Final = (2, 3, 4, 6)
+"""How many times longer: of 16, 24, 32 and 48 kHz, the first of 16 bits at 8 kHz, too."""
+_SURE_AFTER: Final = 3
+"""Chunks. In one alone there may be the times of some of its characters only (elevenlabs-python#689)."""
 
 
 class ContextVoice:
@@ -97,19 +101,24 @@ class _Cutting:
 
 
 class _Length:
-    """Compares how long the sound is with how long its characters are said to last. Silence, which may come
-    before them, says nothing; so the first chunk of a wrong rate tells, before any of it is spoken."""
+    """Compares how long the audio is with how long its characters are said to last, from the first chunk on:
+    of a wrong rate, nothing should be spoken. Silence, which may come before them, is none of theirs."""
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
-        self._heard = self._told = 0.0
+        self._long = self._sounding = self._told = 0.0
+        self._chunks = 0
 
     def check(self, chunk: Chunk) -> None:
         """Raises ``ProviderError``."""
         if not chunk.characters or chunk.of_text:
             return
-        self._heard += sound_seconds(chunk.audio)
+        self._long += seconds(chunk.audio)
+        self._sounding += sound_seconds(chunk.audio)
         self._told += max(end for _, _, end in chunk.characters)
-        times, more = _TOO_LONG
-        if self._heard > times * self._told + more:
+        self._chunks += 1
+        if self._sounding <= _TOO_LONG * self._told:
+            return
+        of_a_rate = any(abs(self._long - rate * self._told) < 0.05 * self._long for rate in _OTHER_RATES)
+        if of_a_rate or self._chunks >= _SURE_AFTER:
             raise bad_format(self._provider, "audio of another rate than was asked for")

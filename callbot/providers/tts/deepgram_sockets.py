@@ -6,6 +6,7 @@ awaited when the connection is needed next, and by then it is usually there.
 """
 
 import asyncio
+import contextlib
 import json
 import time
 from collections import deque
@@ -14,18 +15,20 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 from websockets.protocol import State
 
 from callbot.errors import ProviderError, Trouble
 from callbot.media_stream.audio import RATE
 from callbot.providers.failures import from_socket
+from callbot.providers.sockets import close, connect, secure
 from callbot.vendors import Account
 
 CONNECT_WITHIN: Final = 2.0
 CLEARED_WITHIN: Final = 0.3
 CLOSE_WITHIN: Final = 0.5
+LARGEST_MESSAGE: Final = 1 << 20
 SUSPECT_AFTER: Final = 1.0
 """Whoever leaves a connection that has been silent for so long has not lost interest, but patience."""
 MOST_KEPT: Final = 4
@@ -111,12 +114,11 @@ class Socket:
             self.broken = True
             return
         self._first = None
-        self.clearing = True
-        try:
+        self.clearing = self.broken = True  # for whoever breaks this off
+        with contextlib.suppress(WebSocketException, OSError, TimeoutError):
             async with asyncio.timeout(CLOSE_WITHIN):
                 await self._connection.send(_CLEAR)
-        except (WebSocketException, OSError, TimeoutError):
-            self.broken = True
+            self.broken = False
 
     async def cleared(self) -> bool:
         """Nothing of the sentence before is to come; False if the vendor does not say so in time."""
@@ -150,12 +152,8 @@ class Socket:
         self._connection.transport.abort()
 
     async def aclose(self) -> None:
-        try:
-            async with asyncio.timeout(CLOSE_WITHIN):
-                await self._connection.send(_CLOSE)
-                await self._connection.close()
-        except (WebSocketException, OSError, TimeoutError):
-            self.abort()
+        self.broken = True
+        await close(self._connection, [_CLOSE], within=CLOSE_WITHIN)
 
     async def _next(self) -> bytes | Flushed:
         while True:
@@ -201,21 +199,20 @@ class Sockets:
         self._name = name
         self._url = f"{account.socket_url}/v1/speak?{query}"
         self._headers = {"Authorization": f"Token {account.key}"}
+        secure(self._url)
         self._idle: list[Socket] = []
         self._closed = False
 
     async def connect(self) -> Socket:
         """A new one. Raises ``ProviderError``."""
         try:
-            async with asyncio.timeout(CONNECT_WITHIN):
-                connection = await connect(
-                    self._url,
-                    additional_headers=self._headers,
-                    compression=None,
-                    open_timeout=None,  # ours
-                    close_timeout=CLOSE_WITHIN,
-                    proxy=None,
-                )
+            connection = await connect(
+                self._url,
+                self._headers,
+                within=CONNECT_WITHIN,
+                close_within=CLOSE_WITHIN,
+                largest=LARGEST_MESSAGE,
+            )
         except (WebSocketException, OSError, TimeoutError) as error:
             raise from_socket(self._name, error, connected=False) from error
         return Socket(self._name, connection)
@@ -254,5 +251,9 @@ class Sockets:
         """The idle ones; those that are in use are closed when they are given back."""
         self._closed = True
         idle, self._idle = self._idle, []
-        for socket in idle:
-            await socket.aclose()
+        try:
+            for socket in idle:
+                await socket.aclose()
+        finally:
+            for socket in idle:
+                socket.abort()

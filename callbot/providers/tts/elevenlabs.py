@@ -4,11 +4,11 @@ https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice
 """
 
 from dataclasses import dataclass
-from ssl import create_default_context
 from typing import Final
 from urllib.parse import quote, urlencode
 
 from callbot.providers.registry import Models
+from callbot.providers.sockets import secure
 from callbot.providers.tts.context_socket import Line
 from callbot.providers.tts.context_sockets import Sockets
 from callbot.providers.tts.context_voice import ContextVoice
@@ -60,9 +60,9 @@ def voice(name: str, models: Models) -> ContextVoice:
     url = f"{account.socket_url}/v1/text-to-speech/{quote(choice.voice, safe='')}/multi-stream-input"
 
     def sockets() -> Sockets:
-        secure = create_default_context() if url.startswith("wss") else None
+        secure(url)
         headers = {"xi-api-key": account.key}
-        opened = Sockets(Line(Contexts(), choice.name, f"{url}?{urlencode(query)}", headers, secure))
+        opened = Sockets(Line(Contexts(), choice.name, f"{url}?{urlencode(query)}", headers))
         models.on_close(opened.aclose)
         return opened
 

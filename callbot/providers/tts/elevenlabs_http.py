@@ -3,7 +3,6 @@
 https://elevenlabs.io/docs/api-reference/text-to-speech/stream
 """
 
-import json
 from collections.abc import AsyncGenerator
 from typing import Final
 from urllib.parse import quote
@@ -11,7 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from callbot.errors import ProviderError, Trouble
-from callbot.providers.failures import from_status
+from callbot.providers.failures import from_status, word_of
 from callbot.providers.ports import Speech
 from callbot.providers.registry import Models
 from callbot.providers.tts.elevenlabs import FORMAT, Choice
@@ -48,7 +47,7 @@ class ElevenLabsHttpVoice:
                     raise from_status(
                         self.name,
                         response.status_code,
-                        _code(await response.aread()),
+                        word_of(await response.aread()),
                         headers=response.headers,
                     )
                 async for audio in response.aiter_bytes():
@@ -75,14 +74,6 @@ class ElevenLabsHttpVoice:
             "model_id": self._choice.model,
             "apply_text_normalization": "off",  # the text is in words already
         } | self._choice.language_code
-
-
-def _code(body: bytes) -> str:
-    """The vendor's word for what is wrong: ``{"detail": {"status": ..}}``, or a list of what is invalid."""
-    try:
-        return str(json.loads(body)["detail"]["status"])
-    except (ValueError, KeyError, TypeError):
-        return ""
 
 
 def voice(name: str, models: Models) -> ElevenLabsHttpVoice:

@@ -26,23 +26,26 @@ _STATUS: Final[Mapping[str, int]] = {
 
 class Contexts:
     """A ``Dialect``. The vendor takes five contexts on a socket, and counts each until it has sent its last
-    message, also when it was closed before."""
+    message, also when it was closed before. That comes only for a context that was closed."""
 
     most_contexts = 5
+    counts_to_the_end = True
     goodbye: Mapping[str, Any] | None = {"close_socket": True}
 
     def say(self, context: str, text: str) -> Sequence[Mapping[str, Any]]:
-        """The context is closed as soon as it is opened: what was flushed is spoken all the same, and the
-        last message comes with the last audio, whether somebody still listens or not."""
         return (
             {"text": " ", "context_id": context},
             {"text": f"{text} ", "context_id": context, "flush": True},
-            {"context_id": context, "close_context": True},
         )
 
-    def cancel(self, context: str) -> None:
-        """It is closed already, and comes to its end by itself."""
-        return None
+    def sounds(self, context: str) -> Mapping[str, Any]:
+        """From now on what was flushed is spoken all the same when it is closed, and the last message comes
+        behind the last audio, whether somebody still listens or not. A close that overtakes the beginning of
+        the audio ends the context without any (pipecat#4681, #5271)."""
+        return {"context_id": context, "close_context": True}
+
+    def cancel(self, context: str, *, sounds: bool) -> Mapping[str, Any] | None:
+        return None if sounds else {"context_id": context, "close_context": True}
 
     def received(self, provider: str, message: str | bytes) -> Received:
         """Both spellings of the documentation are understood. Raises ``ProviderError`` for an error that is

@@ -14,13 +14,14 @@ from difflib import SequenceMatcher
 from typing import Any, Final
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
 from callbot.errors import ProviderError, Trouble
 from callbot.providers.failures import from_socket
 from callbot.providers.ports import Speech
 from callbot.providers.registry import Models
+from callbot.providers.sockets import close, connect, secure
 from callbot.providers.speech_to_speech.items import plain_words
 from callbot.providers.speech_to_speech.openai import MODEL, VOICE, without_transcriber
 from callbot.providers.speech_to_speech.openai_session import MULAW
@@ -44,8 +45,13 @@ _READ: Final = (
 )
 
 
+class _Details(msgspec.Struct):
+    error: Error | None = None
+
+
 class _Response(msgspec.Struct):
     status: str = ""
+    status_details: _Details | None = None
 
 
 class _Event(msgspec.Struct):
@@ -67,6 +73,7 @@ class OpenAiRealtimeVoice:
         self._url = f"{account.socket_url}/realtime?model={model}"
         self._headers = {"Authorization": f"Bearer {account.key}"}
         self._voice = voice
+        secure(self._url)
 
     async def speak(self, text: str) -> AsyncGenerator[Speech]:
         for piece in pieces(text):
@@ -93,16 +100,9 @@ class OpenAiRealtimeVoice:
         """Audio and transcript."""
         socket: ClientConnection | None = None
         try:
-            async with asyncio.timeout(CONNECT_WITHIN):
-                socket = await connect(
-                    self._url,
-                    additional_headers=self._headers,
-                    compression=None,
-                    max_size=None,
-                    open_timeout=None,
-                    close_timeout=CLOSE_WITHIN,
-                    proxy=None,
-                )
+            socket = await connect(
+                self._url, self._headers, within=CONNECT_WITHIN, close_within=CLOSE_WITHIN, largest=None
+            )
             for message in self._messages(text):
                 await socket.send(json.dumps(message))
             return await self._collect(socket)
@@ -110,7 +110,7 @@ class OpenAiRealtimeVoice:
             raise from_socket(self.name, error, connected=socket is not None) from error
         finally:
             if socket is not None:
-                await socket.close()
+                await close(socket, within=CLOSE_WITHIN)
 
     def _messages(self, text: str) -> list[dict[str, Any]]:
         session = {
@@ -146,6 +146,9 @@ class OpenAiRealtimeVoice:
                     said += event.delta
                 case "error":
                     raise session_failure(self.name, event.error or Error())
+                case "response.done" if event.response is not None and event.response.status == "failed":
+                    details = event.response.status_details or _Details()
+                    raise session_failure(self.name, details.error or Error(type="server_error"))
                 case "response.done":
                     return bytes(audio), said
 
