@@ -5,7 +5,7 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Final, Self
 
@@ -23,6 +23,7 @@ from callbot.conversation.effects import Phrase
 from callbot.conversation.lateness import Lateness
 from callbot.conversation.rules import TurnRules, parse_rules
 from callbot.conversation.spoken import spoken, text_for_voice
+from callbot.daybook import today_in_utc
 from callbot.detection import Detection
 from callbot.errors import ConfigurationError, ModelMissing, ProviderError, Trouble
 from callbot.providers import registry
@@ -221,7 +222,7 @@ class _Desk:
     """Where the providers of one agent in one call report, and ask whether they may be used."""
 
     def __init__(self, breakers: Breakers, purse: CallPurse, agent: str, report: Report) -> None:
-        self.breakers: Breakers = Guarded(breakers, purse, agent, _today)
+        self.breakers: Breakers = Guarded(breakers, purse, agent, today_in_utc)
         self._purse = purse
         self._agent = agent
         self._report = report
@@ -236,7 +237,7 @@ class _Desk:
         if isinstance(news, Used):
             if not self._spends:
                 return
-            self._purse.spend(news, self._agent, _today())
+            self._purse.spend(news, self._agent, today_in_utc())
         else:
             _complain(news.provider, news.trouble)
         self._report(news)
@@ -250,10 +251,6 @@ def _complain(provider: str, trouble: Trouble) -> None:
     key = VENDORS[vendor].key_setting
     what = "a key is refused" if trouble is Trouble.AUTH else "an account is out of money"
     log.error(what, key=key, provider=provider)
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()
 
 
 def _voice(chain: Sequence[TextToSpeech], desk: _Desk) -> TextToSpeech:
@@ -302,17 +299,15 @@ def hire(settings: Settings, business: Business, loading: Callable[[str], None])
         thinkers=tuple(registry.language_model(name, models) for name in thinkers),
         talkers={name: registry.speech_to_speech(name, models) for name in talkers},
         breakers=Breakers(),
-        purse=Purse(load_prices(settings.prices), _budget(settings, business)),
+        purse=Purse(load_prices(settings.prices), _budget(settings, business), sharers=settings.workers),
         models=models,
         lines=_Lines(),
     )
 
 
 def _budget(settings: Settings, business: Business) -> Limits:
-    """Each worker has its share of the day's."""
-    day = settings.budget_per_day
     agents = {agent.name: agent.budget for agent in business.agents.values() if agent.budget is not None}
-    return Limits(settings.budget_per_call, None if day is None else day / settings.workers, agents)
+    return Limits(settings.budget_per_call, settings.budget_per_day, agents)
 
 
 def _talkers(settings: Settings, business: Business) -> tuple[str, ...]:

@@ -26,7 +26,8 @@ _CHARGED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """In the prices' currency; None: no limit. ``agents`` are for one agent in one call."""
+    """In the prices' currency; None: no limit. ``day`` is for all processes together, ``agents`` for one
+    agent in one call."""
 
     call: Decimal | None = None
     day: Decimal | None = None
@@ -34,19 +35,55 @@ class Limits:
 
 
 class Purse:
-    """Of one process. Days are the dates that ``today`` is given as."""
+    """Of one process, which shares the day's money with others: ``sharers`` is how many they are with it.
 
-    def __init__(self, prices: Prices, limits: Limits) -> None:
+    Each has an equal share of what was left when it last learnt what the others have spent, which whoever
+    keeps the day's book tells it every few seconds. As long as nobody does, its share is that of the whole.
+    Days are the dates that ``today`` is given as.
+    """
+
+    def __init__(self, prices: Prices, limits: Limits, *, sharers: int = 1) -> None:
         self.prices = prices
         self.limits = limits
+        self._sharers = sharers
         self._day: date | None = None
-        self._spent = Decimal(0)
+        self._spent = self._others = self._share = Decimal(0)
 
     def spent_on(self, today: date) -> Decimal:
+        """By this process."""
         return self._spent if self._day == today else Decimal(0)
 
+    def known_on(self, today: date) -> Decimal:
+        """By all, as far as this process knows."""
+        return self._spent + self._others if self._day == today else Decimal(0)
+
     def spend(self, amount: Decimal, today: date) -> None:
-        self._spent, self._day = self.spent_on(today) + amount, today
+        self._begin(today)
+        self._spent += amount
+
+    def learn(self, others: Decimal, today: date) -> None:
+        """The others have spent so much. What was known does not become less within a day, whatever has
+        happened to the database."""
+        self._begin(today)
+        self._others = max(self._others, others)
+        self._share_out()
+
+    def left(self, today: date) -> Decimal | None:
+        """What this process may still spend of the day's money; None: there is no limit."""
+        if self.limits.day is None:
+            return None
+        self._begin(today)
+        return self._share - self._spent
+
+    def _begin(self, today: date) -> None:
+        if self._day != today:
+            self._day = today
+            self._spent = self._others = Decimal(0)
+            self._share_out()
+
+    def _share_out(self) -> None:
+        left = (self.limits.day or Decimal(0)) - self._others - self._spent
+        self._share = self._spent + max(Decimal(0), left) / self._sharers
 
 
 class CallPurse:
@@ -71,7 +108,8 @@ class CallPurse:
         limits = self._purse.limits
         if limits.call is not None and self.spent >= limits.call:
             return "call"
-        if limits.day is not None and self._purse.spent_on(today) >= limits.day:
+        left = self._purse.left(today)
+        if left is not None and left <= 0:
             return "day"
         limit = limits.agents.get(agent)
         if limit is not None and self._by_agent.get(agent, Decimal(0)) >= limit:
