@@ -29,7 +29,7 @@ from callbot.errors import ConfigurationError, ModelMissing, ProviderError, Trou
 from callbot.providers import registry
 from callbot.providers.accounting import Failed, Port, Report, Used
 from callbot.providers.breaker import Breakers
-from callbot.providers.budget import CallPurse, Guarded, Limits, Purse
+from callbot.providers.budget import AgentsAllowance, Allowance, CallPurse, Limits, Purse
 from callbot.providers.chains import choose, choose_speech_to_speech, names_in, usable, vendor_of
 from callbot.providers.embedding import E5Embedder
 from callbot.providers.inference import InferencePool
@@ -105,11 +105,11 @@ class Crew:
             for language in number.languages
             if language == number.languages[0] or language in speakers
         ]
-        purse = CallPurse(self.purse)
+        purse = CallPurse(self.purse, reached=_spent)
         talkers = {name: make() for name, make in self.talkers.items()}
 
         def desk(report: Report, agent: str = "") -> _Desk:
-            return _Desk(self.breakers, purse, agent, report)
+            return _Desk(purse, agent, report)
 
         return Equipment(
             rules=self.rules,
@@ -119,9 +119,9 @@ class Crew:
                 agent, today=date.today(), model=self._thinker(agent, talkers, desk(report, agent))
             ),
             voices=lambda report: Voices(
-                {agent: _voice(chain, desk(report, agent)) for agent, chain in self.voices.items()},
+                {agent: self._voice(chain, desk(report, agent)) for agent, chain in self.voices.items()},
                 {
-                    agent: _voice(chain, desk(report, agent).free())
+                    agent: self._voice(chain, desk(report, agent).free())
                     for agent, chain in self.fixed_voices.items()
                 },
             ),
@@ -138,8 +138,17 @@ class Crew:
         if not others and vendor_of(first) is None:
             return hearing.for_call(languages)  # there is nobody to fall back on, and no line to break
         return FallbackHearing(
-            hearings, breakers=desk.breakers, report=desk.report, only_finals=ONLY_FINALS
+            hearings,
+            breakers=self.breakers,
+            report=desk.report,
+            allowance=desk.allowance,
+            only_finals=ONLY_FINALS,
         ).for_call(languages)
+
+    def _voice(self, chain: Sequence[TextToSpeech], desk: "_Desk") -> TextToSpeech:
+        if len(chain) == 1 and vendor_of(chain[0].name) is None:
+            return chain[0]
+        return FallbackVoice(chain, breakers=self.breakers, report=desk.report, allowance=desk.allowance)
 
     def _thinker(
         self, agent: str, talkers: Mapping[str, SpeechToSpeech], desk: "_Desk"
@@ -148,7 +157,9 @@ class Crew:
         one."""
         by_speech = self.business.agents[agent].thinking is Thinking.SPEECH
         thinkers = (*(talkers.values() if by_speech else ()), *self.thinkers)
-        return FallbackModel(thinkers, breakers=desk.breakers, report=desk.report) if thinkers else None
+        if not thinkers:
+            return None
+        return FallbackModel(thinkers, breakers=self.breakers, report=desk.report, allowance=desk.allowance)
 
     def ringing(self) -> None:
         """A call is on its way: open the lines to whom it will need."""
@@ -221,8 +232,8 @@ class _Lines:
 class _Desk:
     """Where the providers of one agent in one call report, and ask whether they may be used."""
 
-    def __init__(self, breakers: Breakers, purse: CallPurse, agent: str, report: Report) -> None:
-        self.breakers: Breakers = Guarded(breakers, purse, agent, today_in_utc)
+    def __init__(self, purse: CallPurse, agent: str, report: Report) -> None:
+        self.allowance: Allowance = AgentsAllowance(purse, agent, today_in_utc)
         self._purse = purse
         self._agent = agent
         self._report = report
@@ -231,6 +242,7 @@ class _Desk:
     def free(self) -> Self:
         """For what is rendered once for all calls, which is no call's cost."""
         self._spends = False
+        self.allowance = AgentsAllowance(self._purse, self._agent, today_in_utc, charged=False)
         return self
 
     def report(self, news: Used | Failed) -> None:
@@ -253,10 +265,8 @@ def _complain(provider: str, trouble: Trouble) -> None:
     log.error(what, key=key, provider=provider)
 
 
-def _voice(chain: Sequence[TextToSpeech], desk: _Desk) -> TextToSpeech:
-    if len(chain) == 1 and vendor_of(chain[0].name) is None:
-        return chain[0]
-    return FallbackVoice(chain, breakers=desk.breakers, report=desk.report)
+def _spent(limit: str) -> None:
+    log.warning("a budget is spent: from now on this call uses what costs nothing", limit=limit)
 
 
 def hire(settings: Settings, business: Business, loading: Callable[[str], None]) -> Crew:
