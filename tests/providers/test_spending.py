@@ -256,7 +256,21 @@ async def test_a_recogniser_that_is_open_is_left_at_the_next_utterance_when_othe
     await listening.utter(2, said(WORDS))
     assert listening.finals == [" ".join(WORDS)] * 2
     assert call.purse.spent == before
+    assert (dear.opened[0].starts, dear.opened[0].closed) == ([1], True)
+    assert call.told.failed == [], "nobody has failed"
+    await listening.close()
+
+
+async def test_a_recogniser_without_a_free_one_beside_it_is_closed_when_others_spent_the_money() -> None:
+    dear = ScriptedHearing()
+    call = Call("1.00")
+    listening = Listening(call.hearing(dear))
+    await listening.utter(1, said(WORDS))
+    call.report(Used(Port.TTS, "dear", Unit.CHARACTERS_SPOKEN, 94))
+    listening.ears.start(2)
+    await asyncio.sleep(1)
     assert dear.opened[0].closed
+    assert [error.trouble for error in listening.errors] == [Trouble.BUDGET]
     await listening.close()
 
 
