@@ -10,6 +10,7 @@ from callbot.business import load as load_business
 from callbot.carriers.twilio.signatures import Signatures
 from callbot.config import Settings
 from callbot.crew import hire
+from callbot.daybook import DayBook
 from callbot.demo import larkfield
 from callbot.detection import Detection
 from callbot.metrics.calls import CallMeter
@@ -47,6 +48,8 @@ async def assemble(
         recorder = Recorder(settings.database_url, spool=settings.spool)
         await recorder.start()
         leaving.push_async_callback(recorder.aclose)
+        book = DayBook(crew.purse, recorder, settings.database_url)
+        await leaving.enter_async_context(book.open())
         recordings = settings.recordings if settings.record else None
         metrics = Metrics()
         meter = CallMeter(metrics)

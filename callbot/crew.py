@@ -5,7 +5,7 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Final, Self
 
@@ -23,12 +23,13 @@ from callbot.conversation.effects import Phrase
 from callbot.conversation.lateness import Lateness
 from callbot.conversation.rules import TurnRules, parse_rules
 from callbot.conversation.spoken import spoken, text_for_voice
+from callbot.daybook import today_in_utc
 from callbot.detection import Detection
 from callbot.errors import ConfigurationError, ModelMissing, ProviderError, Trouble
 from callbot.providers import registry
 from callbot.providers.accounting import Failed, Port, Report, Used
 from callbot.providers.breaker import Breakers
-from callbot.providers.budget import CallPurse, Guarded, Limits, Purse
+from callbot.providers.budget import AgentsAllowance, Allowance, CallPurse, Limits, Purse
 from callbot.providers.chains import (
     choose,
     choose_speech_to_speech,
@@ -112,11 +113,11 @@ class Crew:
             for language in number.languages
             if language == number.languages[0] or language in speakers
         ]
-        purse = CallPurse(self.purse)
+        purse = CallPurse(self.purse, reached=_spent)
         talkers = {name: make() for name, make in self.talkers.items()}
 
         def desk(report: Report, agent: str = "") -> _Desk:
-            return _Desk(self.breakers, purse, agent, report)
+            return _Desk(purse, agent, report)
 
         return Equipment(
             rules=self.rules,
@@ -126,9 +127,9 @@ class Crew:
                 agent, today=date.today(), model=self._thinker(agent, talkers, desk(report, agent))
             ),
             voices=lambda report: Voices(
-                {agent: _voice(chain, desk(report, agent)) for agent, chain in self.voices.items()},
+                {agent: self._voice(chain, desk(report, agent)) for agent, chain in self.voices.items()},
                 {
-                    agent: _voice(chain, desk(report, agent).free())
+                    agent: self._voice(chain, desk(report, agent).free())
                     for agent, chain in self.fixed_voices.items()
                 },
             ),
@@ -145,8 +146,17 @@ class Crew:
         if not others and of_this_machine(first):
             return hearing.for_call(languages)  # there is nobody to fall back on, and no line to break
         return FallbackHearing(
-            hearings, breakers=desk.breakers, report=desk.report, only_finals=ONLY_FINALS
+            hearings,
+            breakers=self.breakers,
+            report=desk.report,
+            allowance=desk.allowance,
+            only_finals=ONLY_FINALS,
         ).for_call(languages)
+
+    def _voice(self, chain: Sequence[TextToSpeech], desk: "_Desk") -> TextToSpeech:
+        if len(chain) == 1 and of_this_machine(chain[0].name):
+            return chain[0]
+        return FallbackVoice(chain, breakers=self.breakers, report=desk.report, allowance=desk.allowance)
 
     def _thinker(
         self, agent: str, talkers: Mapping[str, SpeechToSpeech], desk: "_Desk"
@@ -155,7 +165,9 @@ class Crew:
         one."""
         by_speech = self.business.agents[agent].thinking is Thinking.SPEECH
         thinkers = (*(talkers.values() if by_speech else ()), *self.thinkers)
-        return FallbackModel(thinkers, breakers=desk.breakers, report=desk.report) if thinkers else None
+        if not thinkers:
+            return None
+        return FallbackModel(thinkers, breakers=self.breakers, report=desk.report, allowance=desk.allowance)
 
     def ringing(self) -> None:
         """A call is on its way: open the lines to whom it will need."""
@@ -228,8 +240,8 @@ class _Lines:
 class _Desk:
     """Where the providers of one agent in one call report, and ask whether they may be used."""
 
-    def __init__(self, breakers: Breakers, purse: CallPurse, agent: str, report: Report) -> None:
-        self.breakers: Breakers = Guarded(breakers, purse, agent, _today)
+    def __init__(self, purse: CallPurse, agent: str, report: Report) -> None:
+        self.allowance: Allowance = AgentsAllowance(purse, agent, today_in_utc)
         self._purse = purse
         self._agent = agent
         self._report = report
@@ -238,13 +250,14 @@ class _Desk:
     def free(self) -> Self:
         """For what is rendered once for all calls, which is no call's cost."""
         self._spends = False
+        self.allowance = AgentsAllowance(self._purse, self._agent, today_in_utc, charged=False)
         return self
 
     def report(self, news: Used | Failed) -> None:
         if isinstance(news, Used):
             if not self._spends:
                 return
-            self._purse.spend(news, self._agent, _today())
+            self._purse.spend(news, self._agent, today_in_utc())
         else:
             _complain(news.provider, news.trouble)
         self._report(news)
@@ -260,14 +273,8 @@ def _complain(provider: str, trouble: Trouble) -> None:
     log.error(what, key=key, provider=provider)
 
 
-def _today() -> date:
-    return datetime.now(UTC).date()
-
-
-def _voice(chain: Sequence[TextToSpeech], desk: _Desk) -> TextToSpeech:
-    if len(chain) == 1 and of_this_machine(chain[0].name):
-        return chain[0]
-    return FallbackVoice(chain, breakers=desk.breakers, report=desk.report)
+def _spent(limit: str) -> None:
+    log.warning("a budget is spent: from now on this call uses what costs nothing", limit=limit)
 
 
 def hire(settings: Settings, business: Business, loading: Callable[[str], None]) -> Crew:
@@ -313,17 +320,15 @@ def hire(settings: Settings, business: Business, loading: Callable[[str], None])
         thinkers=tuple(registry.language_model(name, models) for name in thinkers),
         talkers={name: registry.speech_to_speech(name, models) for name in talkers},
         breakers=Breakers(),
-        purse=Purse(load_prices(settings.prices), _budget(settings, business)),
+        purse=Purse(load_prices(settings.prices), _budget(settings, business), sharers=settings.workers),
         models=models,
         lines=_Lines(),
     )
 
 
 def _budget(settings: Settings, business: Business) -> Limits:
-    """Each worker has its share of the day's."""
-    day = settings.budget_per_day
     agents = {agent.name: agent.budget for agent in business.agents.values() if agent.budget is not None}
-    return Limits(settings.budget_per_call, None if day is None else day / settings.workers, agents)
+    return Limits(settings.budget_per_call, settings.budget_per_day, agents)
 
 
 def _talkers(settings: Settings, business: Business) -> tuple[str, ...]:

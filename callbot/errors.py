@@ -18,6 +18,8 @@ class Trouble(StrEnum):
     """The key is wrong, or may not do this: no retry helps."""
     QUOTA = "quota"
     """The money is spent: no retry helps."""
+    BUDGET = "budget"
+    """Our own: it would have cost more than may be spent."""
     RATE_LIMITED = "rate_limited"
     """Too many requests, or too many at once; ``retry_after`` says when to come back, if it was told."""
     UNAVAILABLE = "unavailable"

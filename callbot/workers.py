@@ -8,8 +8,9 @@ It serves nobody itself and loads nothing heavy.
                       a third kills
     SIGHUP            the workers are replaced one after the other: each finishes its calls while its
                       replacement takes the new ones; a replacement that cannot start changes nothing
-    a worker dies     it is started again, after a pause that grows; its seats are free at once
-    a worker hangs    it is killed, and what is said above applies
+    a worker dies     it is started again, after a pause that grows; its seats are free at once. While too
+                      many old ones still have calls it has to wait, until one of them has left
+    a worker hangs    it is killed, also while it loads, and what is said above applies
     we die            the workers finish their calls and leave
 """
 
@@ -22,15 +23,15 @@ import signal
 import socket
 import sys
 from dataclasses import asdict, dataclass, field
-from typing import Final
+from typing import Final, assert_never
 
 import structlog
 
 from callbot.accepting import url_of
 from callbot.config import Settings
-from callbot.errors import ConfigurationError
+from callbot.errors import BadMessage, ConfigurationError
 from callbot.metrics import sharing
-from callbot.seating import MOST_ROWS, Row
+from callbot.seating import MOST_ROWS, Row, Worker
 from callbot.seats import Seats
 
 FALSE_STARTS: Final = 5
@@ -41,6 +42,9 @@ SOUND_AFTER: Final = 60.0
 """A worker that lived so long is started again at once."""
 HUNG_AFTER: Final = 5.0
 """Seconds without a sign of life: its calls have heard nothing for as long."""
+HUNG_LOADING_AFTER: Final = 300.0
+"""Seconds from its start to its being ready. That takes some seconds, and 20 more for each voice whose vendor
+does not answer when the greetings are rendered."""
 HUNG_LEAVING_AFTER: Final = 60.0
 """A worker that leaves stores what it has, and says nothing meanwhile."""
 LOOK_EVERY: Final = 1.0
@@ -69,6 +73,43 @@ class Assignment:
     @classmethod
     def from_line(cls, line: bytes) -> "Assignment":
         return cls(**json.loads(line))
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A line from a worker: ``ready``, or ``failed`` with the ``reason`` in words for a person."""
+
+    event: str
+    reason: str = ""
+
+    @classmethod
+    def from_line(cls, line: bytes) -> "Said":
+        """Raises ``BadMessage`` for what no worker of ours says."""
+        try:
+            said = json.loads(line)
+        except ValueError:
+            raise BadMessage("json") from None
+        match said:
+            case {"event": "ready"}:
+                return cls("ready")
+            case {"event": "failed", "reason": str(reason)}:
+                return cls("failed", reason)
+        raise BadMessage("event")
+
+
+def hangs(worker: Worker, now: float) -> bool:
+    """Whether a worker has given no sign of life for longer than what it does may take."""
+    match worker.state:
+        case Row.LOADING:
+            return now - worker.seen > HUNG_LOADING_AFTER
+        case Row.OPEN | Row.DRAINING:
+            return now - worker.seen > HUNG_AFTER
+        case Row.LEAVING:
+            return now - worker.seen > HUNG_LEAVING_AFTER
+        case Row.EMPTY:
+            return False
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 class Restarts:
@@ -130,7 +171,11 @@ class Supervisor:
         self._secret = secrets.token_hex(32)
         self._listener = listener
         self._count = workers
+        self.garbled = 0
+        """Lines from workers that were no messages."""
         self._slots: dict[int, _Worker] = {}
+        self._vacant: set[int] = set()
+        """Slots whose worker could not be started for want of a row."""
         self._restarts = [Restarts() for _ in range(workers)]
         self._workers: set[_Worker] = set()
         self._someone_is_ready = asyncio.Event()
@@ -185,9 +230,12 @@ class Supervisor:
                 await self._start(slot)
 
     async def _start(self, slot: int, *, takes_over: bool = True) -> _Worker | None:
-        """A new process for ``slot``; None when too many old ones still have calls."""
+        """A new process for ``slot``; None when too many old ones still have calls. One that ``takes_over``
+        is then started as soon as one of them has left."""
         now = asyncio.get_running_loop().time()
         row = self.seats.enter(now)
+        if takes_over:
+            (self._vacant.add if row is None else self._vacant.discard)(slot)
         if row is None:
             log.error("too many workers still finish their calls: no other is started", slot=slot)
             return None
@@ -214,7 +262,7 @@ class Supervisor:
         self._workers.add(worker)
         if takes_over:
             self._slots[slot] = worker
-        log.info("a worker was started", worker=process.pid)
+        log.info("a worker was started", worker=process.pid, slot=slot)
         self._tasks.create_task(self._attend(worker), name=f"worker {process.pid}")
         if self._stopping.is_set():
             worker.leave()
@@ -236,20 +284,36 @@ class Supervisor:
         if self._stopping.is_set():
             if code != 0 and worker.ready and self._stops < 2:
                 self._code = FAILED
-        elif self._slots.get(worker.slot) is worker:
+            return
+        if self._vacant:
+            await self._start(min(self._vacant))
+        if self._slots.get(worker.slot) is worker:
             await self._start_again(worker, code)
 
     async def _listen(self, worker: _Worker) -> None:
         with contextlib.suppress(ConnectionError):
-            while line := await worker.reader.readline():
-                said = json.loads(line)
-                if said["event"] == "ready":
+            while True:
+                try:
+                    line = await worker.reader.readline()
+                    if not line:
+                        return
+                    said = Said.from_line(line)
+                except (BadMessage, ValueError) as error:  # a ValueError: the line is far too long
+                    self.garbled += 1
+                    log.error(
+                        "a worker says what is no message; it is skipped",
+                        worker=worker.process.pid,
+                        reason=str(error),
+                        times=self.garbled,
+                    )
+                    continue
+                if said.event == "ready":
                     worker.ready = True
                     worker.settled.set()
                     self._someone_is_ready.set()
                     log.info("a worker is ready", worker=worker.process.pid)
-                elif said["event"] == "failed":
-                    worker.reason = said["reason"]
+                else:
+                    worker.reason = said.reason
 
     async def _start_again(self, worker: _Worker, code: int) -> None:
         if worker.reason is not None and not self._someone_is_ready.is_set():
@@ -297,6 +361,7 @@ class Supervisor:
             log.error("a worker cannot start", reason=worker.reason or "see above")
             return False
         old, self._slots[slot] = self._slots.get(slot), worker
+        self._vacant.discard(slot)
         if old is not None:
             old.leave()
         return True
@@ -311,8 +376,10 @@ class Supervisor:
             now = loop.time()
             if now - before < 2 * LOOK_EVERY:  # else it was we, or the machine, who stood still
                 for worker in self._workers:
-                    if _hangs(self.seats, worker.row, now):
-                        log.error("a worker hangs and is killed", worker=worker.process.pid)
+                    found = self.seats.worker(worker.row)
+                    if hangs(found, now):
+                        doing = found.state.name.lower()
+                        log.error("a worker hangs and is killed", worker=worker.process.pid, doing=doing)
                         worker.kill()
             before = now
 
@@ -335,17 +402,6 @@ class Supervisor:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
-
-
-def _hangs(seats: Seats, row: int, now: float) -> bool:
-    found = seats.worker(row)
-    match found.state:
-        case Row.OPEN | Row.DRAINING:
-            return now - found.seen > HUNG_AFTER
-        case Row.LEAVING:
-            return now - found.seen > HUNG_LEAVING_AFTER
-        case _:
-            return False
 
 
 def supervise(settings: Settings, *, services: str, workers: int, listener: socket.socket) -> int:

@@ -3,10 +3,13 @@
 import asyncio
 import json
 import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.testing import capture_logs
 
 from callbot.assembly import assemble
 from callbot.call import Call, EndedBy
@@ -15,6 +18,8 @@ from callbot.errors import ConfigurationError, ModelMissing
 from callbot.services import Services
 from callbot.store.calls import get_call
 from callbot.store.engine import open_engine
+from callbot.store.recorder import Recorder
+from callbot.store.records import MoneySpent
 from tests.serving import settings_in
 from tests.staff import attended
 from tests.test_reception import QuickLine
@@ -70,6 +75,20 @@ async def test_a_process_takes_a_call_and_keeps_what_was_said(tmp_path: Path) ->
     assert stored is not None, "what was put is written before the process ends"
     assert [turn.text for turn in stored.turns] == ["Acme."]
     assert stored.call.recording == record["recording"]
+
+
+async def test_a_process_that_starts_knows_what_was_spent_today(tmp_path: Path) -> None:
+    configured = settings(tmp_path, budget_per_day=Decimal(10))
+    recorder = Recorder(configured.database_url, spool=configured.spool)
+    await recorder.start()
+    for day in (datetime.now(UTC).date(), datetime.now(UTC).date() + timedelta(days=1)):  # it may be midnight
+        recorder.put(MoneySpent(day.isoformat(), "one that died", 1, "4.25", "USD"))
+    await recorder.aclose()
+    with capture_logs() as logged:
+        async with assemble(configured):
+            pass
+    told = [line for line in logged if line["event"] == "a part of the day's budget is spent"]
+    assert [(line["spent"], line["of"]) for line in told] == [("4.25", "10")]
 
 
 async def test_where_calls_are_not_recorded_there_is_no_recording(tmp_path: Path) -> None:

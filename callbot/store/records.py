@@ -88,6 +88,18 @@ class ProviderUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class MoneySpent:
+    """By one process on one day so far. ``day`` is a date in UTC, as in 2026-11-26; ``n`` counts up with each
+    amount, which is a decimal number as text."""
+
+    day: str
+    process: str
+    n: int
+    amount: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReported:
     """The carrier's word on the call. Reports come twice and out of order; ``rank`` is how final."""
 
@@ -115,6 +127,7 @@ Record = (
     | ProviderUsed
     | CallEnded
     | StatusReported
+    | MoneySpent
     | CallbackRequested
 )
 

@@ -15,6 +15,7 @@ from callbot.store.records import (
     CallEnded,
     HandoffMade,
     Happened,
+    MoneySpent,
     ProviderUsed,
     Record,
     StatusReported,
@@ -36,7 +37,11 @@ _TABLE_OF: dict[type[Any], Table] = {
     CallEnded: _table(tables.Call),
     StatusReported: _table(tables.Call),
     CallbackRequested: _table(tables.Callback),
+    MoneySpent: _table(tables.Spending),
 }
+
+_RISING: dict[type[Any], str] = {StatusReported: "carrier_status_rank", MoneySpent: "n"}
+"""Kinds whose records come out of order: a row is changed only by one that has more in this column."""
 
 TABLES: list[Table] = list(dict.fromkeys(_TABLE_OF.values()))
 
@@ -44,7 +49,9 @@ TABLES: list[Table] = list(dict.fromkeys(_TABLE_OF.values()))
 def row(record: Record) -> dict[str, Any]:
     """Columns and values; each kind of record fills its own columns and no others."""
     match record:
-        case TurnTaken() | HandoffMade() | Happened() | ProviderUsed() | CallbackRequested():
+        case TurnTaken() | HandoffMade() | Happened() | ProviderUsed():
+            return values(record)
+        case CallbackRequested() | MoneySpent():
             return values(record)
         case CallBegan():
             return {
@@ -90,8 +97,8 @@ def _upsert(kind: Any, columns: tuple[str, ...], dialect: str) -> Insert:
     changes: dict[str, Any] = {name: statement.excluded[name] for name in columns if name not in keys}
     if kind in (CallBegan, CallbackRequested):  # a resumed call began when it first did
         changes = {name: func.coalesce(table.c[name], new) for name, new in changes.items()}
-    if kind is not StatusReported:
+    if kind not in _RISING:
         return statement.on_conflict_do_update(index_elements=keys, set_=changes)
-    rank = table.c.carrier_status_rank
-    rises = or_(rank.is_(None), statement.excluded.carrier_status_rank > rank)
+    rank = table.c[_RISING[kind]]
+    rises = or_(rank.is_(None), statement.excluded[_RISING[kind]] > rank)
     return statement.on_conflict_do_update(index_elements=keys, set_=changes, where=rises)

@@ -1,5 +1,5 @@
 """The tables: a call, its turns, its handoffs, the log of everything that happened in it, what it used;
-promised callbacks.
+promised callbacks; what each day has cost so far.
 
 Rows are written by ``recorder.py`` alone and in any order: a turn may be there before its call. Times
 of day are UTC; ``..._ms`` are counted from the start of the call's media.
@@ -92,6 +92,20 @@ class Usage(SQLModel, table=True):
     wasted: float
     """Of the amount, what nobody heard."""
     cost: str | None = None
+    currency: str
+
+
+class Spending(SQLModel, table=True):
+    """What the calls of one ``process`` have cost on one ``day``, written while they go on: also what a call
+    had used that the process did not live to finish. ``n`` counts up with each amount. ``day`` is a date in
+    UTC, as in 2026-11-26; ``amount`` a decimal number in ``currency``."""
+
+    __tablename__: ClassVar[Any] = "spendings"
+
+    day: str = Field(primary_key=True)
+    process: str = Field(primary_key=True)
+    n: int
+    amount: str
     currency: str
 
 

@@ -2,14 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
 from callbot.errors import ProviderError, Trouble
-from callbot.providers.accounting import Port, Report, Unit, Used
+from callbot.providers.accounting import Most, Port, Report, Unit, Used
 from callbot.providers.breaker import Breakers
+from callbot.providers.budget import UNLIMITED, Allowance
 from callbot.providers.chain import Attempts, Chain
 from callbot.providers.deadlines import LLM, Deadlines, in_time
 from callbot.providers.llm.continuing import Continuation, WholeWords
@@ -32,12 +33,21 @@ GO_ON: Final = (
     "nothing had happened; repeat none of it."
 )
 CHARACTERS_A_TOKEN: Final = 4
+FEWEST_BYTES_A_TOKEN: Final = 3
+"""In UTF-8, for what a prompt may cost at most: JSON, names and figures have shorter tokens than prose, and
+other scripts have fewer characters in one."""
+TOKENS_AROUND: Final = 8
+"""A message, or a tool, has so many besides its text, at most."""
+AUDIO_TOKENS_A_CHARACTER: Final = {Role.CALLER: 0.7, Role.AGENT: 1.4}
+"""For a model that hears and speaks by itself: 10 tokens a second of the caller, 20 of its own voice, at the
+pace of speech, 15 characters a second."""
 
 
 class FallbackModel:
     """A ``LanguageModel`` that holds some, the preferred one first.
 
-    Made for each call, which is told by ``report``; ``breakers`` are the process's.
+    Made for each call, which is told by ``report``; ``breakers`` are the process's, and ``allowance`` is
+    asked before each request, for ``most_used``.
 
     Words come whole: half a word is held back until its end comes, so that what breaks off can be gone on
     with. A tool call that was given out is never given out again: what breaks after one is finished as it is,
@@ -55,18 +65,23 @@ class FallbackModel:
         *,
         breakers: Breakers,
         report: Report,
+        allowance: Allowance = UNLIMITED,
         deadlines: Deadlines = LLM,
     ) -> None:
         self.name = models[0].name
         self._deadlines = deadlines
         self._report = report
         self._chain: Chain[LanguageModel] = Chain(
-            Port.LLM, {model.name: model for model in models}, breakers=breakers, report=report
+            Port.LLM,
+            {model.name: model for model in models},
+            breakers=breakers,
+            report=report,
+            allowance=allowance,
         )
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         clock = asyncio.get_running_loop().time
-        attempts = Attempts(self._chain, clock())
+        attempts = Attempts(self._chain, clock(), most_used(prompt))
         answer = _Answer(prompt)
         while True:
             try:
@@ -78,6 +93,7 @@ class FallbackModel:
             except ProviderError as error:
                 if error.trouble is Trouble.TOO_LONG:
                     raise
+                attempts.most = most_used(answer.prompt())
                 if not attempts.failed(error, clock(), over=answer.called) and not answer.called:
                     raise
             if answer.called:
@@ -88,6 +104,7 @@ class FallbackModel:
     async def _ask(self, attempts: Attempts[LanguageModel], answer: "_Answer") -> AsyncGenerator[Piece]:
         prompt = answer.prompt()
         bill = _Bill(prompt)
+        hold = attempts.hold()
         try:
             asked = attempts.provider.stream(prompt)
             in_turn = in_time(asked, self._deadlines, provider=attempts.name)
@@ -106,6 +123,7 @@ class FallbackModel:
             bill.charged |= error.trouble is Trouble.SLOW
             raise
         finally:
+            hold.release()
             for unit, tokens in bill.units():
                 self._report(Used(Port.LLM, attempts.name, unit, tokens))
         attempts.answered()
@@ -199,11 +217,33 @@ class _Bill:
         return [(unit, float(tokens)) for unit, tokens in units if tokens]
 
 
+def most_used(prompt: Prompt) -> Most:
+    """By whichever model answers it: all of the prompt, with nothing in a vendor's cache, and the longest
+    answer that the prompt allows, as text and as audio."""
+    size = sum(len(text.encode(errors="replace")) for text in _texts(prompt))
+    messages = len(prompt.messages) + len(prompt.tools) + 1
+    heard = sum(
+        AUDIO_TOKENS_A_CHARACTER.get(message.role, 0.0) * len(message.text) for message in prompt.messages
+    )
+    return {
+        Unit.TOKENS_READ: size / FEWEST_BYTES_A_TOKEN + TOKENS_AROUND * messages,
+        Unit.TOKENS_WRITTEN: prompt.most_tokens,
+        Unit.AUDIO_TOKENS_READ: heard,
+        Unit.AUDIO_TOKENS_WRITTEN: prompt.most_tokens,
+    }
+
+
 def _length(prompt: Prompt) -> int:
     """In characters."""
-    length = len(prompt.instructions)
+    return sum(map(len, _texts(prompt)))
+
+
+def _texts(prompt: Prompt) -> Iterator[str]:
+    """All that a model reads of it."""
+    yield prompt.instructions
     for tool in prompt.tools:
-        length += len(tool.name) + len(tool.description) + len(json.dumps(tool.parameters, default=dict))
+        yield from (tool.name, tool.description, json.dumps(tool.parameters, default=dict))
     for message in prompt.messages:
-        length += len(message.text) + sum(len(call.name) + len(call.arguments) for call in message.calls)
-    return length
+        yield message.text
+        for call in message.calls:
+            yield from (call.name, call.arguments)

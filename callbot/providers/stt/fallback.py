@@ -1,7 +1,8 @@
 """Ears made of ears: when a recogniser fails, the next hears the utterance from its beginning.
 
 A recogniser has failed when it says so, when it is deaf (there is speech and no text), and when a final does
-not come. Then what was said is not lost: it is kept, and sent again.
+not come. Then what was said is not lost: it is kept, and sent again. The same is done when there is no more
+money for the one that hears, in the midst of an utterance as well: it is asked for a few seconds at a time.
 """
 
 import asyncio
@@ -10,9 +11,10 @@ from functools import partial
 from typing import Final
 
 from callbot.errors import ProviderError, Trouble
-from callbot.providers.accounting import Port, Report, Unit, Used
+from callbot.providers.accounting import Most, Port, Report, Unit, Used
 from callbot.providers.breaker import Breakers
-from callbot.providers.chain import Attempts, Chain
+from callbot.providers.budget import UNLIMITED, Allowance, Hold
+from callbot.providers.chain import Attempts, Chain, over_budget
 from callbot.providers.deadlines import STT, EarDeadlines
 from callbot.providers.ports import SpeechToText, Transcribed
 from callbot.providers.registry import Hearing
@@ -25,6 +27,8 @@ PROVEN_AFTER: Final = 5.0
 """Seconds. A connection that lasted so long and is cut while nobody speaks was cut for being idle."""
 BACK_AFTER: Final = 10.0
 """Seconds from a recogniser's failure until the same call prefers it again, if its breaker allows it."""
+AHEAD: Final = 5.0
+"""Seconds of audio for which money is set aside at a time."""
 CLOCK_STEP: Final = 0.002
 
 Open = Callable[[], SpeechToText]
@@ -33,8 +37,9 @@ Open = Callable[[], SpeechToText]
 class FallbackHearing:
     """A ``Hearing`` that holds some, by name as in settings, the preferred one first.
 
-    Made for each call, which is told by ``report``; ``breakers`` are the process's. ``only_finals`` names
-    those that tell nothing before they are flushed, which are not deaf for that.
+    Made for each call, which is told by ``report``; ``breakers`` are the process's, and ``allowance`` is
+    asked for the seconds to be heard. ``only_finals`` names those that tell nothing before they are flushed,
+    which are not deaf for that.
     """
 
     def __init__(
@@ -43,11 +48,13 @@ class FallbackHearing:
         *,
         breakers: Breakers,
         report: Report,
+        allowance: Allowance = UNLIMITED,
         deadlines: EarDeadlines = STT,
         only_finals: Collection[str] = (),
     ) -> None:
         self._hearings = hearings
         self._breakers = breakers
+        self._allowance = allowance
         self._report = report
         self._deadlines = deadlines
         self._only_finals = only_finals
@@ -56,7 +63,9 @@ class FallbackHearing:
         links: dict[str, Open] = {
             name: partial(hearing.for_call, languages) for name, hearing in self._hearings.items()
         }
-        chain = Chain(Port.STT, links, breakers=self._breakers, report=self._report)
+        chain = Chain(
+            Port.STT, links, breakers=self._breakers, report=self._report, allowance=self._allowance
+        )
         return FallbackEars(chain, deadlines=self._deadlines, only_finals=self._only_finals)
 
 
@@ -84,6 +93,9 @@ class FallbackEars:
         self._recogniser: Recogniser | None = None
         self._attempts: Attempts[Open] | None = None
         self._given_up = False
+        self._hold: Hold | None = None
+        self._held = 0
+        """Bytes that the present recogniser may be given before money is asked for again."""
         self._failed_at: dict[str, float] = {}
         self._suspects: list[tuple[str, ProviderError]] = []
         """Who heard nothing in this utterance. It may have been noise: they are to blame only when another
@@ -105,6 +117,7 @@ class FallbackEars:
         self._given_up = False
         before = self._recogniser
         if not self._begin_attempts():
+            self._retire()
             return
         if before is not None and self._attempts is not None and before.name == self._attempts.name:
             before.ears.start(utterance)
@@ -121,6 +134,8 @@ class FallbackEars:
             self._attempts.goes_on(self._loop.time())
         if self._recogniser is None:
             self._open()
+        elif not self._paid_for(self._recogniser, len(audio)):
+            self._go_on(over_budget(self._recogniser.name))
         else:
             self._recogniser.send(audio)
         self._look_for_deafness(now)
@@ -163,7 +178,7 @@ class FallbackEars:
         now = self._loop.time()
         shunned = [name for name, failed_at in self._failed_at.items() if now < failed_at + BACK_AFTER]
         try:
-            self._attempts = Attempts(self._chain, now, at=at, shunned=shunned)
+            self._attempts = Attempts(self._chain, now, self._most(), at=at, shunned=shunned)
         except ProviderError as error:
             self._attempts = None
             if self._now is not None:
@@ -175,12 +190,17 @@ class FallbackEars:
         attempts, now = self._attempts, self._loop.time()
         if attempts is None:
             return
+        attempts.most = self._most()
+        if not self._chain.permits(attempts.name, attempts.most):
+            self._go_on(over_budget(attempts.name))
+            return
         try:
             ears = attempts.provider()
         except ProviderError as error:
             self._go_on(error)
             return
         recogniser = self._recogniser = Recogniser(attempts.name, ears, self)
+        self._set_aside(attempts.name, attempts.most)
         for utterance in self._utterances.values():
             if utterance.owed or utterance is self._now:
                 seconds = utterance.replay(recogniser)
@@ -222,7 +242,9 @@ class FallbackEars:
         if heard_nothing:
             self._suspects.append((attempts.name, error))
         again = error.trouble is Trouble.CUT
-        if attempts.failed(error, now, same_first=again, blame=not heard_nothing):
+        blame = not heard_nothing and error.trouble is not Trouble.BUDGET
+        attempts.most = self._most()
+        if attempts.failed(error, now, same_first=again, blame=blame):
             self._open()
         else:
             self._give_up(error)
@@ -331,7 +353,30 @@ class FallbackEars:
         while len(self._utterances) > REMEMBERED:
             del self._utterances[next(iter(self._utterances))]
 
+    def _most(self) -> Most:
+        """What the next recogniser is given to hear, before money is asked for again."""
+        waiting = sum(len(u.audio) for u in self._utterances.values() if u.owed or u is self._now)
+        return {Unit.SECONDS_HEARD: waiting / 8000 + AHEAD}
+
+    def _paid_for(self, recogniser: Recogniser, size: int) -> bool:
+        """Whether it may be given so many bytes more; there may be money to be set aside for them."""
+        if recogniser.unpaid + size <= self._held:
+            return True
+        self._settle(recogniser)
+        most = {Unit.SECONDS_HEARD: max(AHEAD, size / 8000)}
+        if not self._chain.permits(recogniser.name, most):
+            return False
+        self._set_aside(recogniser.name, most)
+        return True
+
+    def _set_aside(self, name: str, most: Most) -> None:
+        self._hold = self._chain.allowance.hold(name, most)
+        self._held = round(8000 * most[Unit.SECONDS_HEARD])
+
     def _settle(self, recogniser: Recogniser) -> None:
+        if self._hold is not None:
+            self._hold.release()
+            self._hold, self._held = None, 0
         if recogniser.unpaid:
             seconds = recogniser.unpaid / 8000
             self._chain.report(Used(Port.STT, recogniser.name, Unit.SECONDS_HEARD, seconds))

@@ -13,6 +13,7 @@ from typing import Final
 from callbot.errors import ProviderError, Trouble
 from callbot.providers.accounting import Port, Report, Unit, Used
 from callbot.providers.breaker import Breakers
+from callbot.providers.budget import UNLIMITED, Allowance
 from callbot.providers.chain import Attempts, Chain
 from callbot.providers.deadlines import TTS, Deadlines, in_time
 from callbot.providers.ports import Speech, TextToSpeech
@@ -27,9 +28,10 @@ _FASTEST, _SLOWEST, _BESIDES = 0.045, 0.13, 0.7
 class FallbackVoice:
     """A ``TextToSpeech`` that holds some, the preferred one first; all speak the same language.
 
-    Made for each call, which is told by ``report``; ``breakers`` are the process's. ``name`` is that of the
-    first voice, which is why a ``CachedVoice`` goes around each of the voices and not around this: else what
-    another voice had to say once would be kept as the first one's.
+    Made for each call, which is told by ``report``; ``breakers`` are the process's, and ``allowance`` is
+    asked before each request, for the characters to be spoken. ``name`` is that of the first voice, which is
+    why a ``CachedVoice`` goes around each of the voices and not around this: else what another voice had to
+    say once would be kept as the first one's.
 
     ``Used`` is told with a text's first piece of audio, for all of the text: vendors charge for what they are
     given to say, and what the caller interrupts is not paid back. It cannot know what came from a cache.
@@ -41,6 +43,7 @@ class FallbackVoice:
         *,
         breakers: Breakers,
         report: Report,
+        allowance: Allowance = UNLIMITED,
         deadlines: Deadlines = TTS,
     ) -> None:
         self.name = voices[0].name
@@ -48,12 +51,16 @@ class FallbackVoice:
         self._deadlines = deadlines
         self._report = report
         self._chain: Chain[TextToSpeech] = Chain(
-            Port.TTS, {voice.name: voice for voice in voices}, breakers=breakers, report=report
+            Port.TTS,
+            {voice.name: voice for voice in voices},
+            breakers=breakers,
+            report=report,
+            allowance=allowance,
         )
 
     async def speak(self, text: str) -> AsyncGenerator[Speech]:
         clock = asyncio.get_running_loop().time
-        attempts = Attempts(self._chain, clock())
+        attempts = Attempts(self._chain, clock(), {Unit.CHARACTERS_SPOKEN: len(text)})
         while True:
             saying = _Saying(text, attempts.name)
             try:
@@ -64,6 +71,7 @@ class FallbackVoice:
             except ProviderError as error:
                 text = saying.left()
                 said = saying.begun and not text
+                attempts.most = {Unit.CHARACTERS_SPOKEN: len(text)}
                 if not attempts.failed(error, clock(), over=said) and not said:
                     raise
                 if said:
@@ -72,17 +80,19 @@ class FallbackVoice:
     async def _ask(self, attempts: Attempts[TextToSpeech], saying: "_Saying") -> AsyncGenerator[Speech]:
         clock = asyncio.get_running_loop().time
         told = False
-        asked = attempts.provider.speak(saying.text)
-        in_turn = in_time(asked, self._deadlines, provider=attempts.name, plays=_plays)
-        async with aclosing(in_turn) as pieces:
-            async for speech in pieces:
-                if not told:
-                    told = True
-                    characters = len(saying.text)
-                    self._report(Used(Port.TTS, attempts.name, Unit.CHARACTERS_SPOKEN, characters))
-                for due in saying.checked(speech):
-                    attempts.goes_on(clock())
-                    yield due
+        with attempts.hold() as hold:
+            asked = attempts.provider.speak(saying.text)
+            in_turn = in_time(asked, self._deadlines, provider=attempts.name, plays=_plays)
+            async with aclosing(in_turn) as pieces:
+                async for speech in pieces:
+                    if not told:
+                        told = True
+                        hold.release()
+                        characters = len(saying.text)
+                        self._report(Used(Port.TTS, attempts.name, Unit.CHARACTERS_SPOKEN, characters))
+                    for due in saying.checked(speech):
+                        attempts.goes_on(clock())
+                        yield due
         for due in saying.finished():
             yield due
         attempts.answered()
