@@ -26,7 +26,7 @@ from callbot.conversation.spoken import spoken, text_for_voice
 from callbot.detection import Detection
 from callbot.errors import ConfigurationError, ModelMissing, ProviderError, Trouble
 from callbot.providers import registry
-from callbot.providers.accounting import Failed, Port, Report, Used
+from callbot.providers.accounting import Failed, News, Port, Report, Used
 from callbot.providers.breaker import Breakers
 from callbot.providers.budget import CallPurse, Guarded, Limits, Purse
 from callbot.providers.chains import choose, choose_speech_to_speech, names_in, usable, vendor_of
@@ -232,12 +232,12 @@ class _Desk:
         self._spends = False
         return self
 
-    def report(self, news: Used | Failed) -> None:
+    def report(self, news: News) -> None:
         if isinstance(news, Used):
             if not self._spends:
                 return
             self._purse.spend(news, self._agent, _today())
-        else:
+        elif isinstance(news, Failed):
             _complain(news.provider, news.trouble)
         self._report(news)
 

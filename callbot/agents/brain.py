@@ -156,9 +156,11 @@ class EndCall:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """Something went wrong and was put right. ``what`` is a word for it, for the records."""
+    """Something went wrong and was put right. ``what`` is a word for it, for the records; in ``details`` are
+    no words of the caller's."""
 
     what: str
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 Action = Say | Expect | Remember | Tried | Cited | Did | Changing | HandOff | EndCall | Noticed

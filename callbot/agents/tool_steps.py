@@ -143,7 +143,7 @@ class ToolSteps:
             self.memory.results[call.id] = _told(run, result)
             if result.late:
                 in_time = False
-                yield Noticed(Notice.SLOW_TOOL)
+                yield Noticed(Notice.SLOW_TOOL, {"tool": run.tool})
                 continue  # a change goes on, and is told when it is known
             if run.changes:
                 self.memory.running.remove((call, run))

@@ -35,6 +35,10 @@ class Mishearing(StrEnum):
     """We had stopped for it, and went on where we were."""
     ECHO = "echo_suppressed"
     """Our own voice."""
+    BARGE_IN = "barge_in"
+    """Words that took the floor: what of our reply the caller did not hear was cut."""
+    LANGUAGE = "language_switched"
+    """They speak another one, and another agent takes over."""
 
 
 @dataclass(slots=True)
@@ -51,7 +55,9 @@ class CallerTurn:
     """The final of that, for which the recogniser was asked at once."""
     text: str = ""
     heard_at: float = 0.0
-    """When the recogniser last told of it."""
+    """When the recogniser last told of it..."""
+    confidence: float | None = None
+    """...and how sure it was."""
     final: bool = False
     turn_over: float | None = None
     """How sure the recogniser is that the turn is over."""
@@ -106,6 +112,15 @@ class CallerTurn:
         """The caller's last sound was so soon after ``moment``, or before."""
         return self.stopped is not None and self.stopped <= moment + seconds
 
+    def sound(self) -> dict[str, float]:
+        """What there was to hear, for the records."""
+        found: dict[str, float] = {}
+        if self.stopped is not None:
+            found["sound_ms"] = round((self.stopped - self.started) * 1000)
+        if self.confidence is not None:
+            found["confidence"] = round(self.confidence, 2)
+        return found
+
     def wordless(self, rules: TurnRules) -> bool:
         """No word was heard where there must have been some."""
         if self.text or self.digits or self.echo or self.stopped is None:
@@ -152,11 +167,16 @@ class AgentTurn:
     first_sent: float | None = None
     last_news: float = 0.0
     paused: bool = False
+    paused_at: float = 0.0
+    cut: float = 0.0
+    """When that was, and how many seconds of what had been sent were not played for it."""
     done: bool = False
     failed: bool = False
     changed: bool = False
     """A tool of it has changed data: it cannot be taken back."""
     hand_off: HandOff | None = None
+    given_at: float = 0.0
+    """When that was decided."""
     ending: EndCall | None = None
     acted: list[Action] = field(default_factory=list)
     """What the brain did while the caller's turn was not over yet: it is done when it is."""

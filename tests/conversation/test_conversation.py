@@ -15,7 +15,7 @@ from callbot.agents.brain import (
     Remember,
     TakeOver,
 )
-from callbot.call import Disposition, EndedBy
+from callbot.call import Disposition, EndedBy, EndedReason
 from callbot.conversation.conversation import Conversation
 from callbot.conversation.effects import (
     ClearAudio,
@@ -447,7 +447,7 @@ def test_faults_77_silence_is_prompted_at_8_and_16_s_and_ended_at_30() -> None:
         script.replies(sentence, actions=(EndCall(Disposition.ABANDONED),) if step == 3 else ())
     assert asked_at == [8, 16, 30]
     script.wait(2)
-    assert script.effects[-1] == HangUp(Disposition.ABANDONED, EndedBy.AGENT)
+    assert script.effects[-1] == HangUp(Disposition.ABANDONED, EndedBy.AGENT, EndedReason.CALLER_SILENT)
 
 
 def test_speech_starts_the_patience_anew() -> None:
@@ -575,7 +575,7 @@ def test_faults_52_the_goodbye_is_heard_whole_before_we_hang_up() -> None:
     script.replies("Thank you for calling, goodbye.", actions=(EndCall(Disposition.RESOLVED),))
     assert not script.conversation.ended
     script.wait(5 * 0.25 + 0.1)
-    assert script.effects[-1] == HangUp(Disposition.RESOLVED, EndedBy.AGENT)
+    assert script.effects[-1] == HangUp(Disposition.RESOLVED, EndedBy.AGENT, EndedReason.AGENT_DONE)
     assert script.conversation.transcript.turns[-1].heard == "Thank you for calling, goodbye."
 
 
@@ -586,7 +586,7 @@ def test_faults_52_a_mark_that_never_comes_does_not_keep_the_line_open() -> None
     script.replies("Goodbye.", actions=(EndCall(Disposition.RESOLVED),))
     script.marks.clear()
     script.wait(2.5)
-    assert script.effects[-1] == HangUp(Disposition.RESOLVED, EndedBy.AGENT)
+    assert script.effects[-1] == HangUp(Disposition.RESOLVED, EndedBy.AGENT, EndedReason.AGENT_DONE)
 
 
 def test_thanks_and_bye_do_not_interrupt_a_goodbye() -> None:
@@ -599,7 +599,7 @@ def test_thanks_and_bye_do_not_interrupt_a_goodbye() -> None:
     script.wait(0.5)
     script.says("Thanks, bye.", seconds=0.5)
     script.wait(4)
-    assert script.effects[-1] == HangUp(Disposition.RESOLVED, EndedBy.AGENT)
+    assert script.effects[-1] == HangUp(Disposition.RESOLVED, EndedBy.AGENT, EndedReason.AGENT_DONE)
 
 
 def test_a_question_during_the_goodbye_is_answered() -> None:
@@ -623,7 +623,7 @@ def test_a_caller_who_hangs_up_in_the_middle_of_a_task_has_abandoned_it() -> Non
     script.replies("What's your number?", actions=(Expect(Expecting.DIGITS, "phone"),))
     script.wait(1)
     effects = script.tell(HungUp(EndedBy.CALLER))
-    assert effects[-1] == HangUp(Disposition.ABANDONED, EndedBy.CALLER)
+    assert effects[-1] == HangUp(Disposition.ABANDONED, EndedBy.CALLER, EndedReason.CALLER_HUNG_UP)
 
 
 def test_a_caller_who_was_helped_and_hangs_up_was_resolved() -> None:
@@ -632,7 +632,8 @@ def test_a_caller_who_was_helped_and_hangs_up_was_resolved() -> None:
     script.wait(0.4)
     script.replies("It arrives on Thursday.", actions=(Did("find_order", {}, {}),))
     script.wait(2)
-    assert script.tell(HungUp(EndedBy.CALLER)) == [HangUp(Disposition.RESOLVED, EndedBy.CALLER)]
+    over = HangUp(Disposition.RESOLVED, EndedBy.CALLER, EndedReason.CALLER_HUNG_UP)
+    assert script.tell(HungUp(EndedBy.CALLER)) == [over]
 
 
 def test_hanging_up_in_mid_sentence_records_what_each_had_said() -> None:
@@ -662,7 +663,7 @@ def test_a_broken_reply_is_apologised_for_and_the_second_ends_the_call() -> None
     assert script.asked()[-1] is Phrase.APOLOGY
     script.replies("I'm sorry, something is wrong here. Please call again.")
     script.wait(5)
-    assert script.effects[-1] == HangUp(Disposition.FAILED, EndedBy.SYSTEM)
+    assert script.effects[-1] == HangUp(Disposition.FAILED, EndedBy.SYSTEM, EndedReason.SYSTEM_MUTE)
 
 
 def test_an_apology_that_breaks_too_still_ends_the_call() -> None:
@@ -670,7 +671,7 @@ def test_an_apology_that_breaks_too_still_ends_the_call() -> None:
     script.tell(ReplyFailed(1, "boom"))
     script.tell(ReplyFailed(script.turn, "boom"))
     script.tell(ReplyFailed(script.turn, "boom"))
-    assert script.effects[-1] == HangUp(Disposition.FAILED, EndedBy.SYSTEM)
+    assert script.effects[-1] == HangUp(Disposition.FAILED, EndedBy.SYSTEM, EndedReason.SYSTEM_MUTE)
 
 
 def test_faults_16_an_empty_reply_does_not_leave_the_caller_waiting() -> None:
@@ -700,7 +701,7 @@ def test_the_longest_call_ends_politely() -> None:
             script.says("Yes, hold on a moment please.")
             script.wait(1)
             script.replies("Sure.")
-    assert script.effects[-1] == HangUp(Disposition.ABANDONED, EndedBy.SYSTEM)
+    assert script.effects[-1] == HangUp(Disposition.ABANDONED, EndedBy.SYSTEM, EndedReason.SYSTEM_TOO_LONG)
     assert 3600 <= script.now < 3620
 
 
