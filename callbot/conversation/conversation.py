@@ -395,9 +395,12 @@ class Conversation:
     def _end_caller_turn(self, now: float) -> list[Effect]:
         caller = self._caller
         assert caller is not None
+        phantom = caller.phantom(self._rules)
+        if phantom or caller.half_heard(self._rules):
+            caller.text = ""
         text = "" if caller.digits else caller.text
         if not text and not caller.digits:
-            if self._reply is None:
+            if self._reply is None and not phantom:
                 self._wordless = caller
             return self._dismiss(now)
         reply = self._reply

@@ -18,6 +18,10 @@ BLIP = 0.08
 """Sound shorter than this, in seconds, is a click and not a word."""
 
 
+_UNHEARD_EDGES = 0.3
+"""Seconds at both ends of a sound, together, that a detector may not count as speech."""
+
+
 class Mishearing(StrEnum):
     """What is noticed of the caller's turns."""
 
@@ -111,6 +115,23 @@ class CallerTurn:
     def ended_within(self, seconds: float, moment: float) -> bool:
         """The caller's last sound was so soon after ``moment``, or before."""
         return self.stopped is not None and self.stopped <= moment + seconds
+
+    def half_heard(self, rules: TurnRules) -> bool:
+        """They spoke on for long, and nothing was heard of that: what is known is not worth an answer."""
+        if not self.text or self.final or self.stopped is None:
+            return False
+        return self.stopped - max(self.heard_at, self.started) >= rules.half_heard
+
+    def phantom(self, rules: TurnRules) -> bool:
+        """Nobody said these words: the recogniser itself hardly believes them, or there are more of them than
+        fit into so short a sound."""
+        if not self.text or self.stopped is None:
+            return False
+        if self.confidence is not None and self.confidence < rules.least_confidence:
+            return True
+        seconds = self.stopped - self.started
+        letters = sum(letter.isalnum() for letter in self.text)
+        return seconds < rules.short_sound and letters > rules.most_letters * (seconds + _UNHEARD_EDGES)
 
     def sound(self) -> dict[str, float]:
         """What there was to hear, for the records."""

@@ -137,3 +137,34 @@ def test_faults_36_how_long_we_were_silent_for_nothing_is_noticed() -> None:
     script.says("", 0.3)
     script.wait(3)
     assert 0 < details(script, "resumed")["after_ms"] <= 1_300
+
+
+def test_faults_8_words_that_nobody_can_have_said_are_no_turn() -> None:
+    script = Script().greeted()
+    script.says("Thank you for watching.", 0.35)
+    script.wait(2)
+    assert script.conversation.transcript.turns[1:] == []
+    assert details(script, "phantom_dropped") == {"sound_ms": 350}
+
+
+def test_faults_8_words_that_the_recogniser_hardly_believes_are_no_turn() -> None:
+    script = Script().greeted()
+    script.starts()
+    script.wait(1)
+    script.tell(SpeechStopped(script.now))
+    script.tell(Transcribed(1, "thank you", final=True, confidence=0.12))
+    script.wait(2)
+    assert script.conversation.transcript.turns[1:] == []
+    assert details(script, "phantom_dropped")["confidence"] == 0.12
+
+
+def test_a_short_yes_is_no_phantom() -> None:
+    script = Script().greeted()
+    for words, seconds in (("Yes.", 0.2), ("Yes, please.", 0.45), ("No, thank you.", 0.5)):
+        script.says(words, seconds)
+        script.wait(2)
+        script.replies("All right.")
+        script.wait(2)
+    assert [turn.text for turn in script.conversation.transcript.turns if turn.who == "caller"] == [
+        *("Yes.", "Yes, please.", "No, thank you.")
+    ]
