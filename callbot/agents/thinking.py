@@ -127,8 +127,8 @@ class Thinking:
             case Nudge(step):
                 yield from self._nudge(step)
                 return
-            case OfferHuman(deaf=deaf):
-                yield from self.phrase("only_keys" if deaf else "no_more_switches")
+            case OfferHuman():
+                yield from self.phrase(request.phrase)
                 yield from self.phrase("offer_human")
             case _ as unreachable:
                 assert_never(unreachable)

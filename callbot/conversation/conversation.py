@@ -91,7 +91,10 @@ _YES_OR_NO: Final = "[12]"
 LOOK_AGAIN: Final = 0.02
 """Seconds, one frame."""
 MOST_FAILURES: Final = 2
-"""So many broken replies in a row end the call with an apology."""
+"""After so many broken replies in a row the caller is offered a person. One more ends the call with an
+apology."""
+LONG_WAIT: Final = 2
+"""A caller who was asked for patience so often, and is not answered then, is not asked to say it again."""
 MOST_UNHEARD: Final = 1
 """So often in a row the caller is asked to say it again, because no recogniser hears them. Then they are
 asked to answer with keys."""
@@ -686,10 +689,12 @@ class Conversation:
         self._failures += 1
         if reply.request is Phrase.APOLOGY:
             return self._hang_up(Disposition.FAILED, EndedBy.SYSTEM, self._why_sorry)
-        if self._failures >= MOST_FAILURES:
+        if isinstance(reply.request, OfferHuman) or self._failures > MOST_FAILURES:
             by_provider = any(failure.at >= reply.asked_at for failure in self.transcript.failures)
             self._why_sorry = EndedReason.PROVIDER_MUTE if by_provider else EndedReason.SYSTEM_MUTE
             return self._ask(Phrase.APOLOGY, now, ending=EndCall(Disposition.FAILED))
+        if self._failures == MOST_FAILURES or reply.steps >= LONG_WAIT:
+            return self._ask(OfferHuman("there is no answer", broken=True), now)
         if isinstance(reply.request, TakeOver) and not reply.words_sent:
             return self._take_back(reply, reply.request.packet, now)
         return self._ask(Phrase.REPAIR, now)

@@ -32,6 +32,7 @@ from callbot.conversation.effects import (
 from callbot.conversation.events import (
     Acted,
     CallStarted,
+    Filled,
     HungUp,
     LanguageHeard,
     Meant,
@@ -39,8 +40,11 @@ from callbot.conversation.events import (
     ReplyFailed,
     ReplyFinished,
     Spoke,
+    Told,
 )
+from callbot.errors import Trouble
 from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
+from callbot.providers.accounting import Failed, Port
 from callbot.providers.ports import Transcribed
 from callbot.routing.handoff import NOT_THERE, Passing, SlotValue
 from callbot.routing.intake import Choice
@@ -522,7 +526,7 @@ def test_faults_25_a_handoff_to_somebody_who_cannot_speak_goes_back_to_who_gave_
     assert script.conversation.transcript.agents == ["support", "sales", "support"]
 
 
-def test_faults_25_two_agents_who_cannot_speak_end_the_call_with_an_apology() -> None:
+def test_faults_25_two_agents_who_cannot_speak_offer_a_person_and_then_an_apology_ends_the_call() -> None:
     script = Script().greeted()
     script.says("How much is a router?")
     script.wait(0.3)
@@ -530,6 +534,8 @@ def test_faults_25_two_agents_who_cannot_speak_end_the_call_with_an_apology() ->
     script.wait(2)
     script.tell(ReplyFailed(script.turn, "no"))
     script.tell(ReplyFailed(script.turn, "nor I"))
+    assert script.asked()[-1] == OfferHuman("there is no answer", broken=True)
+    script.tell(ReplyFailed(script.turn, "nor can I offer anything"))
     assert script.asked()[-1] is Phrase.APOLOGY
 
 
@@ -632,8 +638,9 @@ def test_a_caller_who_was_helped_and_hangs_up_was_resolved() -> None:
     script.wait(0.4)
     script.replies("It arrives on Thursday.", actions=(Did("find_order", {}, {}),))
     script.wait(2)
-    over = HangUp(Disposition.RESOLVED, EndedBy.CALLER, EndedReason.CALLER_HUNG_UP)
-    assert script.tell(HungUp(EndedBy.CALLER)) == [over]
+    assert script.tell(HungUp(EndedBy.CALLER)) == [
+        HangUp(Disposition.RESOLVED, EndedBy.CALLER, EndedReason.CALLER_HUNG_UP)
+    ]
 
 
 def test_hanging_up_in_mid_sentence_records_what_each_had_said() -> None:
@@ -649,7 +656,8 @@ def test_hanging_up_in_mid_sentence_records_what_each_had_said() -> None:
 # --- when things break ---------------------------------------------------------------------------
 
 
-def test_a_broken_reply_is_apologised_for_and_the_second_ends_the_call() -> None:
+def breaks_twice() -> Script:
+    """Two replies in a row."""
     script = Script().greeted()
     script.says("What are your hours?")
     script.wait(0.4)
@@ -660,6 +668,35 @@ def test_a_broken_reply_is_apologised_for_and_the_second_ends_the_call() -> None
     script.says("What are your hours?")
     script.wait(0.4)
     script.tell(ReplyFailed(script.turn, "boom"))
+    return script
+
+
+def test_a_broken_reply_is_apologised_for_and_after_the_second_a_person_is_offered() -> None:
+    script = breaks_twice()
+    assert script.asked()[-1] == OfferHuman("there is no answer", broken=True)
+    script.replies("I can't get to the end of this.", "Shall I have a colleague call you back?")
+    script.wait(5)
+    script.says("Yes, please.")
+    script.wait(1)
+    assert script.asked()[-1] == Answer("Yes, please.")
+
+
+def test_a_caller_who_has_waited_long_is_offered_a_person_and_not_asked_to_say_it_again() -> None:
+    script = Script().greeted()
+    script.says("What are your hours?")
+    end = script.now - 0.16
+    for phrase in (Phrase.ONE_MOMENT, Phrase.STILL_WORKING):
+        while not (script.effects and getattr(script.effects[-1], "phrase", None) is phrase):
+            script.wait(0.05)
+        script.tell(Filled(script.turn, "A word.", (clip(script.turn, "A word."),)))
+    script.until(end + 6.2)
+    script.tell(ReplyFailed(script.turn, "nobody has answered"))
+    assert script.asked()[-1] == OfferHuman("there is no answer", broken=True)
+
+
+def test_when_the_offer_breaks_as_well_the_call_ends_with_an_apology() -> None:
+    script = breaks_twice()
+    script.tell(ReplyFailed(script.turn, "boom"))
     assert script.asked()[-1] is Phrase.APOLOGY
     script.replies("I'm sorry, something is wrong here. Please call again.")
     script.wait(5)
@@ -668,10 +705,11 @@ def test_a_broken_reply_is_apologised_for_and_the_second_ends_the_call() -> None
 
 def test_an_apology_that_breaks_too_still_ends_the_call() -> None:
     script = Script()
-    script.tell(ReplyFailed(1, "boom"))
-    script.tell(ReplyFailed(script.turn, "boom"))
-    script.tell(ReplyFailed(script.turn, "boom"))
-    assert script.effects[-1] == HangUp(Disposition.FAILED, EndedBy.SYSTEM, EndedReason.SYSTEM_MUTE)
+    failed = Failed(Port.TTS, "elevenlabs:flash", "", Trouble.CUT, "closed")
+    for _ in range(4):
+        script.tell(Told(failed))
+        script.tell(ReplyFailed(script.turn, "boom"))
+    assert script.effects[-1] == HangUp(Disposition.FAILED, EndedBy.SYSTEM, EndedReason.PROVIDER_MUTE)
 
 
 def test_faults_16_an_empty_reply_does_not_leave_the_caller_waiting() -> None:
@@ -682,12 +720,12 @@ def test_faults_16_an_empty_reply_does_not_leave_the_caller_waiting() -> None:
     assert script.asked()[-1] is Phrase.REPAIR
 
 
-def test_a_reply_that_never_comes_is_given_up() -> None:
+def test_a_reply_that_never_comes_is_given_up_and_a_person_offered() -> None:
     script = Script().greeted()
     script.says("What are your hours?")
     script.wait(0.4)
     script.wait(10.1)
-    assert script.asked()[-1] is Phrase.REPAIR
+    assert script.asked()[-1] == OfferHuman("there is no answer", broken=True)
 
 
 def test_the_longest_call_ends_politely() -> None:
