@@ -25,6 +25,25 @@ class EndedBy(StrEnum):
     SYSTEM = "system"
 
 
+class EndedReason(StrEnum):
+    """Why a call ended; whose doing it was stands first."""
+
+    CALLER_HUNG_UP = "caller-hung-up"
+    CALLER_SILENT = "caller-silent"
+    AGENT_DONE = "agent-ended-call"
+    PROVIDER_DEAF = "provider-hearing-failed"
+    """Nobody could hear the caller, and no key was pressed."""
+    PROVIDER_MUTE = "provider-replies-failed"
+    """Providers failed in one reply after the other, so there was none."""
+    SYSTEM_MUTE = "system-replies-failed"
+    """The same, with all providers well: it was we."""
+    SYSTEM_TOO_LONG = "system-longest-call"
+    SYSTEM_LINE = "system-line-broken"
+    """The carrier fell silent, or sent what it must not."""
+    SYSTEM_BROKE = "system-call-broke"
+    """A bug of ours ended the call without a word."""
+
+
 @dataclass(frozen=True, slots=True)
 class Leg:
     """One party's connection to the call."""

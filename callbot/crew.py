@@ -27,7 +27,7 @@ from callbot.daybook import today_in_utc
 from callbot.detection import Detection
 from callbot.errors import ConfigurationError, ModelMissing, ProviderError, Trouble
 from callbot.providers import registry
-from callbot.providers.accounting import Failed, Port, Report, Used
+from callbot.providers.accounting import Failed, News, Port, Report, Used
 from callbot.providers.breaker import Breakers
 from callbot.providers.budget import AgentsAllowance, Allowance, CallPurse, Limits, Purse
 from callbot.providers.chains import (
@@ -253,12 +253,12 @@ class _Desk:
         self.allowance = AgentsAllowance(self._purse, self._agent, today_in_utc, charged=False)
         return self
 
-    def report(self, news: Used | Failed) -> None:
+    def report(self, news: News) -> None:
         if isinstance(news, Used):
             if not self._spends:
                 return
             self._purse.spend(news, self._agent, today_in_utc())
-        else:
+        elif isinstance(news, Failed):
             _complain(news.provider, news.trouble)
         self._report(news)
 

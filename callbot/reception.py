@@ -10,12 +10,11 @@ from typing import Any, Final
 import structlog
 
 from callbot.billing import Bill
-from callbot.call import Call, Disposition, EndedBy
-from callbot.conversation.effects import Effect, HandedOff, Noted, TurnEnded
-from callbot.conversation.events import Event, HearingFailed, LanguageHeard, Pressed, ReplyFailed, Told
-from callbot.conversation.transcript import slots_as_json
+from callbot.call import Call, Disposition, EndedBy, EndedReason
+from callbot.conversation.effects import Effect, HandedOff, HangUp, Noted, TurnEnded
+from callbot.conversation.events import Event, HearingFailed, LanguageHeard, Pressed, ReplyFailed
+from callbot.conversation.transcript import Noticing, slots_as_json
 from callbot.media_stream.pace import Tally
-from callbot.providers.accounting import Failed
 from callbot.providers.prices import Prices
 from callbot.session import Equipment, Line, Observer, Session
 from callbot.store.disk import Disk
@@ -117,6 +116,12 @@ class Reception:
         if self.live.get(session.call.sid) is session:
             del self.live[session.call.sid]
         self.past.add(session.pace)
+        transcript = session.conversation.transcript
+        if transcript.disposition is None:  # a bug of ours broke it
+            over = HangUp(Disposition.FAILED, EndedBy.SYSTEM, EndedReason.SYSTEM_BROKE)
+            transcript.disposition, transcript.ended_by = over.disposition, over.ended_by
+            transcript.ended_reason = over.reason
+            papers.log.observe(session.call.sid, session.now, over)
         self._remember(session.call.sid, session.conversation.turns, papers.log.entries)
         recording = await papers.recording.close() if papers.recording is not None else None
         self.recordings_disabled += papers.recording is not None and not papers.recording.enabled
@@ -182,10 +187,11 @@ class _CallLog:
                         fields["context"],
                     )
                 )
-            case Told(Failed() as failed):
-                self._note(call_sid, now, "ProviderFailed", asdict(failed))
-            case Noted():
-                self._note(call_sid, now, "Noticed", asdict(news))
+            case Noted(noted):
+                kind = "Noticed" if isinstance(noted, Noticing) else "ProviderFailed"
+                self._note(call_sid, now, kind, noted.as_json())
+            case HangUp():
+                self._note(call_sid, now, "Ended", asdict(news))
             case HearingFailed() | LanguageHeard() | Pressed() | ReplyFailed():
                 data = {} if isinstance(news, Pressed) else asdict(news)
                 self._note(call_sid, now, type(news).__name__, data)

@@ -62,7 +62,7 @@ from callbot.media_stream import messages
 from callbot.media_stream.messages import Dtmf, Mark, Media
 from callbot.media_stream.pace import TAKE, Pace, Verdict
 from callbot.media_stream.playback import clips
-from callbot.providers.accounting import Failed, Report, Used
+from callbot.providers.accounting import News, Report, Used
 from callbot.providers.ports import Speech, SpeechToText, TextToSpeech, Transcribed
 from callbot.speaking import speak
 
@@ -399,7 +399,7 @@ class Session:
         else:
             self._wait()
 
-    def _report(self, news: Used | Failed) -> None:
+    def _report(self, news: News) -> None:
         """A provider tells of itself."""
         self._post(Told(news))
         reply = _reply.get()

@@ -231,7 +231,8 @@ async def test_the_turns_and_the_log_of_a_resumed_call_are_numbered_on(office: O
     stored, events = await office.stored()
     assert [turn.turn for turn in stored.turns] == [1, 2, 3, 4, 5, 6]
     assert [turn.text for turn in stored.turns] == ["Hello.", "7#", "Sure."] * 2
-    assert [event.n for event in events] == [1, 2, 3, 4]
+    assert [event.n for event in events] == [1, 2, 3, 4, 5, 6]
+    assert [event.kind for event in events if event.kind != "Pressed"] == ["Ended"] * 2
 
 
 async def test_faults_64_a_call_that_comes_back_to_another_process_overwrites_nothing(office: Office) -> None:
@@ -241,7 +242,7 @@ async def test_faults_64_a_call_that_comes_back_to_another_process_overwrites_no
     stored, events = await office.stored()
     assert [turn.text for turn in stored.turns] == ["Hello.", "7#", "Sure."] * 2
     assert [turn.turn for turn in stored.turns][:3] == [1, 2, 3]
-    assert len(events) == 4
+    assert len(events) == 6
 
 
 async def test_only_the_latest_calls_are_remembered_for_that(
@@ -270,11 +271,11 @@ async def test_without_recordings_there_is_a_record_and_no_file(tmp_path: Path) 
 
 async def test_the_log_of_a_call_tells_what_happened_and_nothing_that_was_said(office: Office) -> None:
     with structlog.testing.capture_logs() as lines:
-        await office.take("1#", speech=0.6)
+        await office.take("1#", speech=1.2)
     stored, events = await office.stored()
     assert WORDS in [turn.text for turn in stored.turns]
     assert [event.n for event in events] == list(range(1, len(events) + 1))
-    assert {event.kind for event in events} == {"LanguageHeard", "Pressed"}
+    assert {event.kind for event in events} == {"LanguageHeard", "Noticed", "Pressed", "Ended"}
     told = [(event.kind, event.data) for event in events]
     assert ("LanguageHeard", {"language": "es", "agent": "sales"}) in told
     assert ("Pressed", {}) in told
@@ -299,8 +300,9 @@ async def test_a_call_that_breaks_leaves_a_record_that_says_so(office: Office) -
 
     with pytest.raises(ConnectionError):
         await broken()
-    stored, _ = await office.stored()
+    stored, (ended,) = await office.stored()
     assert (stored.call.disposition, stored.call.ended_by) == ("failed", "system")
+    assert (ended.kind, ended.data["reason"]) == ("Ended", "system-call-broke")
     assert stored.turns == []
     assert office.reception.live == {}
     assert office.finished[0]["turns"] == []

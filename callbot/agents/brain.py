@@ -57,10 +57,19 @@ class Nudge:
 @dataclass(frozen=True, slots=True)
 class OfferHuman:
     """The caller has been passed round too often: do not switch again, offer a person instead. ``deaf``: or
-    no recogniser hears them, and they can answer with keys alone."""
+    no recogniser hears them, and they can answer with keys alone. ``broken``: or there is no answer to them,
+    because what thinks of one fails."""
 
     reason: str
     deaf: bool = False
+    broken: bool = False
+
+    @property
+    def phrase(self) -> str:
+        """The name of what is said before the offer, among a flow's phrases."""
+        if self.deaf:
+            return "only_keys"
+        return "too_many_steps" if self.broken else "no_more_switches"
 
 
 Request = Greet | TakeOver | Answer | Nudge | OfferHuman
@@ -156,9 +165,11 @@ class EndCall:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """Something went wrong and was put right. ``what`` is a word for it, for the records."""
+    """Something went wrong and was put right. ``what`` is a word for it, for the records; in ``details`` are
+    no words of the caller's."""
 
     what: str
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 Action = Say | Expect | Remember | Tried | Cited | Did | Changing | HandOff | EndCall | Noticed

@@ -20,6 +20,7 @@ from callbot.agents.thought import (
     Came,
     Given,
     NextPiece,
+    Notice,
     Outcomes,
     Passages,
     Quiet,
@@ -80,7 +81,8 @@ class ModelBrain:
 
         Raises ``ProviderError`` when the model failed and nothing could be said.
         """
-        self._take_summary(history)
+        if shortened := self._take_summary(history):
+            yield Noticed(Notice.COMPACTED, {"by": shortened})
         self._before = self.memory.copy()
         thoughts = think(
             self.mind, self.memory, request, history, aside=aside, said=said, budget=self._budget
@@ -139,15 +141,16 @@ class ModelBrain:
             task = asyncio.create_task(self._sum_up(summing), name="summary of the call")
             self._summing = _BeingSummed(task, summing.until)
 
-    def _take_summary(self, history: History) -> None:
+    def _take_summary(self, history: History) -> str:
+        """In what way the call has become shorter, if it has."""
         if self._summing is None or not self._summing.task.done():
-            return
+            return ""
         summing, self._summing = self._summing, None
         text = summing.task.result()
         if text:
             compaction.summed(self.memory, text, summing.until)
-        else:
-            compaction.cut(self.memory, history, budget=self._budget // 2)
+            return "summary"
+        return "cut" if compaction.cut(self.memory, history, budget=self._budget // 2) else ""
 
     async def _sum_up(self, summing: Summing) -> str:
         """The summary, or an empty string when there is none to be had."""

@@ -127,8 +127,8 @@ class Thinking:
             case Nudge(step):
                 yield from self._nudge(step)
                 return
-            case OfferHuman(deaf=deaf):
-                yield from self.phrase("only_keys" if deaf else "no_more_switches")
+            case OfferHuman():
+                yield from self.phrase(request.phrase)
                 yield from self.phrase("offer_human")
             case _ as unreachable:
                 assert_never(unreachable)
@@ -240,7 +240,7 @@ class Thinking:
             told = compaction.tokens(self._messages())
             if told > 2 * self.budget and compaction.cut(self.memory, self.history, budget=self.budget):
                 self._tell_facts()
-                yield Noticed(Notice.COMPACTED)
+                yield Noticed(Notice.COMPACTED, {"by": "cut"})
             prompt = prompting.prompt(
                 self.mind, self.memory, self.history, answering=self.answering, aside=" ".join(self.asides)
             )
@@ -254,7 +254,7 @@ class Thinking:
             if not compaction.cut(self.memory, self.history, budget=told // 2):
                 raise error
             self._tell_facts()
-            yield Noticed(Notice.COMPACTED)
+            yield Noticed(Notice.COMPACTED, {"by": "cut"})
 
     def _messages(self) -> Sequence[Message]:
         return tuple(prompting.messages(self.memory, self.history, answering=self.answering))

@@ -59,7 +59,7 @@ class ToolSteps:
         """Changes that a reply that is over has left running are waited for, and told."""
         running, self.memory.running = self.memory.running, []
         if running:
-            yield Noticed(Notice.COMMITTED)
+            yield Noticed(Notice.COMMITTED, {"tools": [run.tool for _, run in running]})
             yield from self._run(running)
 
     def take(self, calls: Sequence[ToolCall], said: str) -> Thought[bool]:
@@ -77,7 +77,9 @@ class ToolSteps:
                 own.append(verdict)
             else:
                 refused = True
-                yield Noticed(Notice.UNCONFIRMED if verdict is _ASK_FIRST else Notice.ARGUMENTS)
+                what = Notice.UNCONFIRMED if verdict is _ASK_FIRST else Notice.ARGUMENTS
+                known = call.name in self.mind.functions or self.mind.own(call.name) is not None
+                yield Noticed(what, {"tool": call.name} if known else {})
                 self.memory.results[call.id] = verdict
         if runs and not (yield from self._run(runs)):
             self.memory.results |= {item.call.id: _NOT_YET for item in own}
@@ -143,7 +145,7 @@ class ToolSteps:
             self.memory.results[call.id] = _told(run, result)
             if result.late:
                 in_time = False
-                yield Noticed(Notice.SLOW_TOOL)
+                yield Noticed(Notice.SLOW_TOOL, {"tool": run.tool})
                 continue  # a change goes on, and is told when it is known
             if run.changes:
                 self.memory.running.remove((call, run))

@@ -56,9 +56,9 @@ def walk(
             yield from answer(steps, text, digits)
         case Nudge(step):
             yield from _nudge(steps, step)
-        case OfferHuman(deaf=deaf):
+        case OfferHuman():
             state.said = []
-            yield from steps.phrase("only_keys" if deaf else "no_more_switches")
+            yield from steps.phrase(request.phrase)
             yield from steps.offer_human()
         case _ as unreachable:
             assert_never(unreachable)

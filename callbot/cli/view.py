@@ -120,7 +120,7 @@ class CallView:
                 packet = handoff.packet
                 givers = f"{self._name(packet.from_agent)} hands over to {self._name(packet.to_agent)}"
                 self._note(now, f"{givers}: {packet.reason}")
-            case HangUp(disposition, by):
+            case HangUp(disposition, by, _):
                 self._complete()
                 self._note(now, f"the call is over: {disposition}, ended by the {by}")
             case _:

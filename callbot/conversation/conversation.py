@@ -12,7 +12,7 @@ anything else stops it for good, and is answered.
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from callbot.agents.brain import (
     Action,
@@ -27,6 +27,7 @@ from callbot.agents.brain import (
     HandOff,
     History,
     Noticed,
+    Nudge,
     OfferHuman,
     Remember,
     Request,
@@ -34,7 +35,7 @@ from callbot.agents.brain import (
     TakeOver,
     Tried,
 )
-from callbot.call import Call, Disposition, EndedBy
+from callbot.call import Call, Disposition, EndedBy, EndedReason
 from callbot.conversation.ahead import Ahead
 from callbot.conversation.effects import (
     ClearAudio,
@@ -71,14 +72,16 @@ from callbot.conversation.events import (
     Wasted,
 )
 from callbot.conversation.lateness import Lateness
+from callbot.conversation.noticing import COMPONENTS
 from callbot.conversation.overlap import Overlap
 from callbot.conversation.patience import Patience
 from callbot.conversation.rules import TurnRules
 from callbot.conversation.silence import Silence
-from callbot.conversation.transcript import Noticing, Transcript, Turn
+from callbot.conversation.transcript import Transcript, Turn
 from callbot.conversation.turns import BLIP, AgentTurn, CallerTurn, Mishearing
 from callbot.media_stream.playback import Clip, Playback
 from callbot.media_stream.vad import SpeechHeld, SpeechPaused, SpeechResumed, SpeechStarted, SpeechStopped
+from callbot.providers.accounting import Failed, Mended, News, Used
 from callbot.providers.ports import Transcribed
 from callbot.routing.handoff import NOT_THERE, ContextPacket, Passing, Switches
 from callbot.routing.intake import Choice
@@ -88,7 +91,10 @@ _YES_OR_NO: Final = "[12]"
 LOOK_AGAIN: Final = 0.02
 """Seconds, one frame."""
 MOST_FAILURES: Final = 2
-"""So many broken replies in a row end the call with an apology."""
+"""After so many broken replies in a row the caller is offered a person. One more ends the call with an
+apology."""
+LONG_WAIT: Final = 2
+"""A caller who was asked for patience so often, and is not answered then, is not asked to say it again."""
 MOST_UNHEARD: Final = 1
 """So often in a row the caller is asked to say it again, because no recogniser hears them. Then they are
 asked to answer with keys."""
@@ -131,6 +137,7 @@ class Conversation:
         self._speaker: str | None = None
         self._silence = Silence(rules)
         self._owed: HandOff | None = None
+        self._owed_since = 0.0
         self._withdrawn: AgentTurn | None = None
         self._ahead = Ahead(rules)
         self._wordless: CallerTurn | None = None
@@ -141,6 +148,8 @@ class Conversation:
         """We have come back to ourselves: whoever speaks while we do, it takes words to stop us."""
         self._intake = intake
         self._failures = 0
+        self._why_sorry = EndedReason.SYSTEM_MUTE
+        """Why the call cannot go on, once the caller is told so."""
         self._over_at: float | None = None
         self._over = False
 
@@ -219,11 +228,11 @@ class Conversation:
             case Pressed(digit):
                 return self._pressed(digit, now)
             case LanguageHeard(language, agent):
-                self.language, self._speaker = language, agent
-                return []
+                before, self.language, self._speaker = self.language, language, agent
+                switched = {"from": before, "to": language}
+                return [self._note(Mishearing.LANGUAGE, now, self._turn, **switched)]
             case Told(news):
-                self.transcript.told(news, now, self._turn)
-                return []
+                return self._told(news, now)
             case Wasted(used):
                 self.transcript.wasted.add(used)
                 return []
@@ -242,6 +251,18 @@ class Conversation:
             case DeadlinePassed():
                 return self._deadline_passed(event, now)
         assert_never(event)
+
+    def _told(self, news: News, now: float) -> list[Effect]:
+        """A provider tells of itself."""
+        match news:
+            case Used():
+                self.transcript.used.add(news)
+                return []
+            case Failed():
+                return [Noted(self.transcript.failed(news, now, self._turn))]
+            case Mended(_, provider, what, details):
+                return [self._note(what, now, self._turn, provider=provider, **details)]
+        assert_never(news)
 
     # --- the caller ------------------------------------------------------------------------------
 
@@ -297,7 +318,7 @@ class Conversation:
         if caller.final and not event.final:
             return []  # a partial that was overtaken by its final
         caller.text = self._without_echo(event.text.strip(), caller)
-        caller.heard_at, caller.turn_over = now, event.turn_over
+        caller.heard_at, caller.turn_over, caller.confidence = now, event.turn_over, event.confidence
         caller.final = event.final and not caller.speaking
         if event.final and caller.pausing is not None:
             caller.early = event
@@ -312,7 +333,7 @@ class Conversation:
         if not self._overlap.deliberate(caller):
             return []
         if reply.paused:
-            return self._stop_reply(now)
+            return self._interrupt(reply, now)
         return self._pause(reply, now) if self.playback.playing else []
 
     def _without_echo(self, text: str, caller: CallerTurn) -> str:
@@ -331,13 +352,14 @@ class Conversation:
         merged = None if number is None else self.transcript.merge_late(number, text)
         if merged is None:
             return []
-        effects: list[Effect] = [TurnEnded(merged), self._note(Mishearing.LATE_FINAL, now, merged.number)]
+        late_ms = round((now - merged.end) * 1000)
+        noted = self._note(Mishearing.LATE_FINAL, now, merged.number, late_ms=late_ms)
+        effects: list[Effect] = [TurnEnded(merged), noted]
         reply = self._reply
         if reply is None:
             return effects
         if self._speaker is not None and self._speaker != self.agent:
-            effects += self._pause(reply, now) if self.playback.playing else []
-            return effects + self._stop_reply(now) + self._answer(text, "", now, now)
+            return effects + self._interrupt(reply, now) + self._answer(text, "", now, now)
         if not reply.silent or reply.number != merged.number + 1:
             return effects
         self._reply = None
@@ -364,9 +386,7 @@ class Conversation:
             caller.hearing = False
             effects.append(StopHearing())
         if self._reply is not None:
-            if self.playback.playing:
-                effects += self._pause(self._reply, now)
-            effects += self._stop_reply(now)
+            effects += self._interrupt(self._reply, now)
         caller.stopped = now
         caller.digits += digit
         caller.keyed_at = now
@@ -378,9 +398,12 @@ class Conversation:
     def _end_caller_turn(self, now: float) -> list[Effect]:
         caller = self._caller
         assert caller is not None
+        phantom = caller.phantom(self._rules)
+        if phantom or caller.half_heard(self._rules):
+            caller.text = ""
         text = "" if caller.digits else caller.text
         if not text and not caller.digits:
-            if self._reply is None:
+            if self._reply is None and not phantom:
                 self._wordless = caller
             return self._dismiss(now)
         reply = self._reply
@@ -388,9 +411,7 @@ class Conversation:
             return self._dismiss(now)
         effects: list[Effect] = [StopHearing()] if caller.hearing else []
         if reply is not None:
-            if self.playback.playing and not reply.paused:
-                effects += self._pause(reply, now)
-            effects += self._stop_reply(now)
+            effects += self._interrupt(reply, now)
         self._caller = None
         self._silence.ends()
         self._unheard_turns = 0
@@ -403,7 +424,8 @@ class Conversation:
         self._answered[caller.utterance] = turn.number
         effects.append(TurnEnded(turn))
         if caller.hearing and not caller.final:
-            effects.append(self._note(Mishearing.FORCED_FINAL, now, turn.number))
+            after_ms = round((now - end) * 1000)
+            effects.append(self._note(Mishearing.FORCED_FINAL, now, turn.number, after_ms=after_ms))
         if withdrawn is not None:
             return effects + self._ask_again(withdrawn, text, caller.digits, end, now)
         return effects + self._answer(text, caller.digits, end, now)
@@ -424,8 +446,11 @@ class Conversation:
             return self._switch(HandOff(self._speaker, f"speaks {self.language}", text), now)
         if self._owed is not None:
             owed, self._owed = self._owed, None
-            queued = [self._note(Passing.QUEUED, now, self._turn)] if text else []
-            return queued + self._switch(replace(owed, pending=f"{owed.pending} {text}".strip()), now)
+            since = self._owed_since
+            window_ms = round((now - since) * 1000)
+            queued = [self._note(Passing.QUEUED, now, self._turn, window_ms=window_ms)] if text else []
+            whole = replace(owed, pending=f"{owed.pending} {text}".strip())
+            return queued + self._switch(whole, now, since=since)
         intake, self._intake = self._intake, None
         if text and intake is not None and (choice := intake(text)) is not None:
             return self._switch(HandOff(choice.agent, choice.reason, text), now)
@@ -439,18 +464,19 @@ class Conversation:
         if caller is not None and not (caller is self._wordless and caller.wordless(self._rules)):
             silent = Mishearing.ECHO if caller.echo else Mishearing.PHANTOM
             what = Mishearing.BACKCHANNEL if caller.text else silent
-            effects.append(self._note(what, now, self._turn))
-        if self._reply is not None:
-            if self._reply.paused:
-                effects.append(self._note(Mishearing.RESUMED, now, self._reply.number))
-            self._reply.paused = False
+            effects.append(self._note(what, now, self._turn, **caller.sound()))
+        if (reply := self._reply) is not None:
+            if reply.paused:
+                after_ms = round((now - reply.paused_at) * 1000)
+                effects.append(self._note(Mishearing.RESUMED, now, reply.number, after_ms=after_ms))
+            reply.paused = False
             return effects + self._pump(now) + self._settle(now)
         withdrawn, self._withdrawn = self._withdrawn, None
         if withdrawn is not None:
             return effects + self._ask_again(withdrawn, "", "", withdrawn.answers or now, now)
         if self._owed is not None:
             owed, self._owed = self._owed, None
-            return effects + self._switch(owed, now)
+            return effects + self._switch(owed, now, since=self._owed_since)
         self._silence.begins(now)
         return effects
 
@@ -556,8 +582,8 @@ class Conversation:
                 if reply is not None:
                     reply.changed |= action.changed
                 self._switches.helped()
-            case Noticed(what):
-                return [self._note(what, now, turn)]
+            case Noticed(what, details):
+                return [self._note(what, now, turn, **details)]
             case _ if reply is None:
                 pass
             case Expect():
@@ -568,7 +594,7 @@ class Conversation:
                 self.transcript.keep(action, turn)
                 self._switches.helped()
             case HandOff():
-                reply.hand_off = action
+                reply.hand_off, reply.given_at = action, now
             case EndCall():
                 reply.ending = action
             case Say() | Changing():
@@ -601,9 +627,21 @@ class Conversation:
         return effects
 
     def _pause(self, reply: AgentTurn, now: float) -> list[Effect]:
-        reply.paused = True
+        reply.paused, reply.paused_at, reply.cut = True, now, self.playback.remaining(now)
         reply.take_back(self.playback.clear(now).rest)
         return [ClearAudio()]
+
+    def _interrupt(self, reply: AgentTurn, now: float) -> list[Effect]:
+        """The caller takes the floor: what they do not want to hear is not played."""
+        caller = self._caller
+        effects = self._pause(reply, now) if self.playback.playing and not reply.paused else []
+        stopped = self._stop_reply(now)
+        if reply.paused and reply is not self._withdrawn:
+            cut = {"cut_ms": round(reply.cut * 1000)}
+            if caller is not None:
+                cut["after_ms"] = max(0, round((reply.paused_at - caller.started) * 1000))
+            effects.append(self._note(Mishearing.BARGE_IN, now, reply.number, **cut))
+        return effects + stopped
 
     def _stop_reply(self, now: float) -> list[Effect]:
         """The caller has taken the floor: the reply ends here."""
@@ -615,7 +653,10 @@ class Conversation:
             stop: list[Effect] = [StopReply(reply.number, unheard=True)]
             heard = self.playback.heard(reply.number)
             return stop + (self._close(reply, now, interrupted=True) if heard else [])
-        self._owed = reply.hand_off  # a switch that was announced is made, whoever interrupts it
+        self._owed, self._owed_since = (
+            reply.hand_off,
+            reply.given_at,
+        )  # what was announced is done all the same
         return [StopReply(reply.number), *self._close(reply, now, interrupted=not reply.silent)]
 
     def _close(self, reply: AgentTurn, now: float, *, interrupted: bool) -> list[Effect]:
@@ -638,39 +679,48 @@ class Conversation:
             self._failures = 0
         if reply.ending is not None:
             by = EndedBy.SYSTEM if isinstance(reply.request, Phrase) else EndedBy.AGENT
-            return effects + self._hang_up(reply.ending.disposition, by)
+            return effects + self._hang_up(reply.ending.disposition, by, self._why_ended(reply))
         if reply.hand_off is not None:
-            return effects + self._switch(reply.hand_off, now)
+            return effects + self._switch(reply.hand_off, now, since=reply.given_at)
         self._silence.begins(now, afresh=not reply.nudge)
         return effects
 
     def _repair(self, reply: AgentTurn, now: float) -> list[Effect]:
         self._failures += 1
         if reply.request is Phrase.APOLOGY:
-            return self._hang_up(Disposition.FAILED, EndedBy.SYSTEM)
-        if self._failures >= MOST_FAILURES:
+            return self._hang_up(Disposition.FAILED, EndedBy.SYSTEM, self._why_sorry)
+        if isinstance(reply.request, OfferHuman) or self._failures > MOST_FAILURES:
+            by_provider = any(failure.at >= reply.asked_at for failure in self.transcript.failures)
+            self._why_sorry = EndedReason.PROVIDER_MUTE if by_provider else EndedReason.SYSTEM_MUTE
             return self._ask(Phrase.APOLOGY, now, ending=EndCall(Disposition.FAILED))
+        if self._failures == MOST_FAILURES or reply.steps >= LONG_WAIT:
+            return self._ask(OfferHuman("there is no answer", broken=True), now)
         if isinstance(reply.request, TakeOver) and not reply.words_sent:
             return self._take_back(reply, reply.request.packet, now)
         return self._ask(Phrase.REPAIR, now)
 
-    def _switch(self, hand_off: HandOff, now: float) -> list[Effect]:
+    def _switch(self, hand_off: HandOff, now: float, *, since: float | None = None) -> list[Effect]:
         """Give the call to another agent, with all that is known; or stop passing the caller round."""
         if hand_off.to == self.agent:
             return self._ask(Answer(hand_off.pending), now)
         if not self._switches.allow():
             loop = self._note(Passing.LOOP, now, self._turn)
             return [loop, *self._ask(OfferHuman(hand_off.reason), now)]
-        return self._give(hand_off, now)
+        return self._give(hand_off, now, since=since)
 
     def _take_back(self, reply: AgentTurn, packet: ContextPacket, now: float) -> list[Effect]:
         """Whom the call was given to cannot take it: who gave it goes on."""
         failed = self._note(Passing.FAILED, now, reply.number)
         return [failed, *self._give(HandOff(packet.from_agent, NOT_THERE, packet.pending), now)]
 
-    def _give(self, hand_off: HandOff, now: float) -> list[Effect]:
+    def _give(self, hand_off: HandOff, now: float, *, since: float | None = None) -> list[Effect]:
+        """``since`` it has been decided."""
         handoff = self.transcript.hand_off(
-            self.agent, hand_off.to, reason=hand_off.reason, pending=hand_off.pending, at=now
+            *(self.agent, hand_off.to),
+            reason=hand_off.reason,
+            pending=hand_off.pending,
+            at=now,
+            window=0.0 if since is None else now - since,
         )
         self.agent = hand_off.to
         return [HandedOff(handoff), *self._ask(TakeOver(handoff.packet), now)]
@@ -714,15 +764,16 @@ class Conversation:
             return None
         return caller.stopped + (0.0 if caller.lost else self._rules.ask_again_after)
 
-    def _ask_to_repeat(self, now: float) -> list[Effect]:
+    def _ask_to_repeat(self, caller: CallerTurn, now: float) -> list[Effect]:
         """The caller spoke, and nobody heard them."""
         self._wordless = None
         self._unheard_turns += 1
-        deaf = self._note(Mishearing.DEAF, now, self._turn)
+        deaf = self._note(Mishearing.DEAF, now, self._turn, **caller.sound())
         if self._unheard_turns <= MOST_UNHEARD:
             return [deaf, *self._ask(Phrase.NOT_HEARD, now)]
         if self._unheard_turns == MOST_UNHEARD + 1:
             return [deaf, *self._ask(OfferHuman("you could not be heard", deaf=True), now)]
+        self._why_sorry = EndedReason.PROVIDER_DEAF
         return [deaf, *self._ask(Phrase.APOLOGY, now, ending=EndCall(Disposition.FAILED))]
 
     def _reply_overdue_at(self) -> float | None:
@@ -750,8 +801,8 @@ class Conversation:
             return stop + self._settle(now)
         if wait and self._reply is not None:
             return self._patience.ask(self._reply)
-        if repeat:
-            return self._ask_to_repeat(now)
+        if repeat and self._wordless is not None:
+            return self._ask_to_repeat(self._wordless, now)
         if nudge:
             return self._ask(self._silence.nudge(), now)
         return []
@@ -774,7 +825,8 @@ class Conversation:
             effects.append(StopHearing())
         self._caller = None
         if self._over:  # the line about it did not get through either
-            return effects + self._hang_up(Disposition.ABANDONED, EndedBy.SYSTEM)
+            too_long = EndedReason.SYSTEM_TOO_LONG
+            return effects + self._hang_up(Disposition.ABANDONED, EndedBy.SYSTEM, too_long)
         self._over = True
         self._over_at = now + self._rules.reply_overdue_after
         return effects + self._ask(Phrase.TIME_IS_UP, now, ending=EndCall(Disposition.ABANDONED))
@@ -792,7 +844,8 @@ class Conversation:
             text = caller.digits or caller.text
             effects.append(TurnEnded(self._next_turn("caller", text, caller.started, caller.stopped or now)))
         self._caller = None
-        return effects + self._hang_up(disposition, by)
+        why = EndedReason.CALLER_HUNG_UP if by is EndedBy.CALLER else EndedReason.SYSTEM_LINE
+        return effects + self._hang_up(disposition, by, why)
 
     def _disposition(self) -> Disposition:
         """How a call ends whose caller hangs up now."""
@@ -802,14 +855,25 @@ class Conversation:
         in_task = self._expect.what is not Expecting.ANYTHING
         return Disposition.RESOLVED if helped and not in_task else Disposition.ABANDONED
 
-    def _hang_up(self, disposition: Disposition, by: EndedBy) -> list[Effect]:
-        self.ended = True
-        self.transcript.disposition, self.transcript.ended_by = disposition, by
-        return [HangUp(disposition, by)]
+    def _why_ended(self, reply: AgentTurn) -> EndedReason:
+        """After this reply, the last."""
+        match reply.request:
+            case Phrase.TIME_IS_UP:
+                return EndedReason.SYSTEM_TOO_LONG
+            case Phrase():
+                return self._why_sorry
+            case Nudge():
+                return EndedReason.CALLER_SILENT
+        return EndedReason.AGENT_DONE
 
-    def _note(self, what: str, now: float, turn: int) -> Effect:
-        self.transcript.noticed.append(Noticing(now, turn, what))
-        return Noted(what, turn)
+    def _hang_up(self, disposition: Disposition, by: EndedBy, why: EndedReason) -> list[Effect]:
+        self.ended = True
+        transcript = self.transcript
+        transcript.disposition, transcript.ended_by, transcript.ended_reason = disposition, by, why
+        return [HangUp(disposition, by, why)]
+
+    def _note(self, what: str, at: float, turn: int, **details: Any) -> Effect:
+        return Noted(self.transcript.notice(what, COMPONENTS[what], details, at, turn))
 
     def _next_turn(self, who: str, text: str, start: float, end: float) -> Turn:
         self._turn += 1

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from callbot.agents.brain import Request
-from callbot.call import Disposition, EndedBy
-from callbot.conversation.transcript import Handoff, Turn
+from callbot.call import Disposition, EndedBy, EndedReason
+from callbot.conversation.transcript import Handoff, Noticing, ProviderFailure, Turn
 
 
 class Phrase(StrEnum):
@@ -108,10 +108,9 @@ class HandedOff:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Something went wrong in this turn and was put right: record it."""
+    """Something went wrong: record it."""
 
-    what: str
-    turn: int
+    news: Noticing | ProviderFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +119,7 @@ class HangUp:
 
     disposition: Disposition
     ended_by: EndedBy
+    reason: EndedReason
 
 
 Effect = (

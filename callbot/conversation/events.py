@@ -7,7 +7,7 @@ from callbot.agents.brain import Action
 from callbot.call import EndedBy
 from callbot.media_stream.playback import Clip
 from callbot.media_stream.vad import SpeechHeld, SpeechPaused, SpeechResumed, SpeechStarted, SpeechStopped
-from callbot.providers.accounting import Failed, Used
+from callbot.providers.accounting import News, Used
 from callbot.providers.ports import Transcribed
 
 
@@ -85,9 +85,9 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A provider was used, or failed."""
+    """A provider was used, or failed, or a failure was put right."""
 
-    news: Used | Failed
+    news: News
 
 
 @dataclass(frozen=True, slots=True)

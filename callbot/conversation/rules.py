@@ -41,6 +41,10 @@ class TurnRules:
     unheard_for: float
     wordless_speech: float
     ask_again_after: float
+    half_heard: float
+    least_confidence: float
+    short_sound: float
+    most_letters: float
     one_moment: float
     still_working: float
     still_here: float
@@ -75,7 +79,8 @@ class TurnRules:
 
 _GROUPS: Mapping[str, tuple[str, ...]] = {
     "judged_by_the_recogniser": ("surely_over_wait", "hardly_over_wait"),
-    "listening": ("heard_within", "unheard_for", "wordless_speech", "ask_again_after"),
+    "listening": ("heard_within", "unheard_for", "wordless_speech", "ask_again_after", "half_heard"),
+    "phantom": ("short_sound", "most_letters"),
     "late_replies": (
         "one_moment",
         "still_working",
@@ -87,7 +92,10 @@ _GROUPS: Mapping[str, tuple[str, ...]] = {
     "barge_in": ("hold_hum", "forgive_after"),
     "silence": ("first_prompt", "second_prompt", "goodbye"),
 }
-_SHARES: Mapping[str, tuple[str, ...]] = {"judged_by_the_recogniser": ("surely_over", "hardly_over")}
+_SHARES: Mapping[str, tuple[str, ...]] = {
+    "judged_by_the_recogniser": ("surely_over", "hardly_over"),
+    "phantom": ("least_confidence",),
+}
 _PLAIN = (
     "forced_final_after",
     "going_on_within",

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from callbot.agents.brain import Cited, Did, Remember, Tried
-from callbot.call import Disposition, EndedBy
-from callbot.providers.accounting import Amounts, Failed, Used
+from callbot.call import Disposition, EndedBy, EndedReason
+from callbot.providers.accounting import Amounts, Failed
 from callbot.routing.handoff import ContextPacket, SlotValue
 
 
@@ -48,10 +48,12 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """The call went from one agent to another, with this context."""
+    """The call went from one agent to another, with this context, ``window`` seconds after that was decided:
+    what was announced had to be heard first, and what the caller said meanwhile."""
 
     at: float
     packet: ContextPacket
+    window: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         packet = self.packet
@@ -60,6 +62,7 @@ class Handoff:
             "to": packet.to_agent,
             "reason": packet.reason,
             "at_ms": round(self.at * 1000),
+            "window_ms": round(self.window * 1000),
             "context": {
                 "pending": packet.pending,
                 "slots": slots_as_json(packet.slots),
@@ -102,19 +105,31 @@ class ProviderFailure:
             "detail": failed.detail,
             "attempt": failed.attempt,
             "instead": failed.instead,
+            "left_alone_ms": round(failed.left_alone * 1000),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Noticing:
-    """Something went wrong at ``at`` and was put right."""
+    """Something went wrong at ``at`` and was put right: ``what``, in which part of the bot, for the how
+    manieth time in this turn, and what else there is to know of it (never a caller's words)."""
 
     at: float
     turn: int
     what: str
+    component: str
+    attempt: int = 1
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        return {"at_ms": round(self.at * 1000), "turn": self.turn, "what": self.what}
+        return {
+            "at_ms": round(self.at * 1000),
+            "turn": self.turn,
+            "component": self.component,
+            "what": self.what,
+            "attempt": self.attempt,
+            "details": dict(self.details),
+        }
 
 
 @dataclass(slots=True)
@@ -135,6 +150,7 @@ class Transcript:
     """What of it was for replies that nobody heard."""
     disposition: Disposition | None = None
     ended_by: EndedBy | None = None
+    ended_reason: EndedReason | None = None
 
     def lines(self) -> tuple[tuple[str, str], ...]:
         """Who said what, agents as heard."""
@@ -161,14 +177,20 @@ class Transcript:
             case Cited(document, passage):
                 self.cited.append(f"{document}: {passage}")
 
-    def told(self, news: Used | Failed, at: float, turn: int) -> None:
-        """A provider was used, or failed."""
-        if isinstance(news, Used):
-            self.used.add(news)
-        else:
-            self.failures.append(ProviderFailure(at, turn, news))
+    def failed(self, failed: Failed, at: float, turn: int) -> ProviderFailure:
+        """A provider failed."""
+        self.failures.append(ProviderFailure(at, turn, failed))
+        return self.failures[-1]
 
-    def hand_off(self, from_agent: str, to_agent: str, *, reason: str, pending: str, at: float) -> Handoff:
+    def notice(self, what: str, component: str, details: Mapping[str, Any], at: float, turn: int) -> Noticing:
+        """Something went wrong and was put right."""
+        attempt = 1 + sum((noticing.what, noticing.turn) == (what, turn) for noticing in self.noticed)
+        self.noticed.append(Noticing(at, turn, what, component, attempt, details))
+        return self.noticed[-1]
+
+    def hand_off(
+        self, from_agent: str, to_agent: str, *, reason: str, pending: str, at: float, window: float = 0.0
+    ) -> Handoff:
         """The call goes from one agent to another, with all that is known."""
         packet = ContextPacket(
             from_agent=from_agent,
@@ -179,7 +201,7 @@ class Transcript:
             tried=tuple(self.tried),
             transcript=self.lines(),
         )
-        handoff = Handoff(at, packet)
+        handoff = Handoff(at, packet, window)
         self.handoffs.append(handoff)
         self.agents.append(to_agent)
         return handoff
@@ -206,6 +228,7 @@ class Transcript:
             "call_sid": call_sid,
             "disposition": self.disposition,
             "ended_by": self.ended_by,
+            "ended_reason": self.ended_reason,
             "agents": self.agents,
             "turns": [turn.as_json() for turn in sorted(self.turns, key=lambda turn: turn.number)],
             "handoffs": [handoff.as_json() for handoff in self.handoffs],

@@ -18,6 +18,10 @@ BLIP = 0.08
 """Sound shorter than this, in seconds, is a click and not a word."""
 
 
+_UNHEARD_EDGES = 0.3
+"""Seconds at both ends of a sound, together, that a detector may not count as speech."""
+
+
 class Mishearing(StrEnum):
     """What is noticed of the caller's turns."""
 
@@ -35,6 +39,10 @@ class Mishearing(StrEnum):
     """We had stopped for it, and went on where we were."""
     ECHO = "echo_suppressed"
     """Our own voice."""
+    BARGE_IN = "barge_in"
+    """Words that took the floor: what of our reply the caller did not hear was cut."""
+    LANGUAGE = "language_switched"
+    """They speak another one, and another agent takes over."""
 
 
 @dataclass(slots=True)
@@ -51,7 +59,9 @@ class CallerTurn:
     """The final of that, for which the recogniser was asked at once."""
     text: str = ""
     heard_at: float = 0.0
-    """When the recogniser last told of it."""
+    """When the recogniser last told of it..."""
+    confidence: float | None = None
+    """...and how sure it was."""
     final: bool = False
     turn_over: float | None = None
     """How sure the recogniser is that the turn is over."""
@@ -106,6 +116,32 @@ class CallerTurn:
         """The caller's last sound was so soon after ``moment``, or before."""
         return self.stopped is not None and self.stopped <= moment + seconds
 
+    def half_heard(self, rules: TurnRules) -> bool:
+        """They spoke on for long, and nothing was heard of that: what is known is not worth an answer."""
+        if not self.text or self.final or self.stopped is None:
+            return False
+        return self.stopped - max(self.heard_at, self.started) >= rules.half_heard
+
+    def phantom(self, rules: TurnRules) -> bool:
+        """Nobody said these words: the recogniser itself hardly believes them, or there are more of them than
+        fit into so short a sound."""
+        if not self.text or self.stopped is None:
+            return False
+        if self.confidence is not None and self.confidence < rules.least_confidence:
+            return True
+        seconds = self.stopped - self.started
+        letters = sum(letter.isalnum() for letter in self.text)
+        return seconds < rules.short_sound and letters > rules.most_letters * (seconds + _UNHEARD_EDGES)
+
+    def sound(self) -> dict[str, float]:
+        """What there was to hear, for the records."""
+        found: dict[str, float] = {}
+        if self.stopped is not None:
+            found["sound_ms"] = round((self.stopped - self.started) * 1000)
+        if self.confidence is not None:
+            found["confidence"] = round(self.confidence, 2)
+        return found
+
     def wordless(self, rules: TurnRules) -> bool:
         """No word was heard where there must have been some."""
         if self.text or self.digits or self.echo or self.stopped is None:
@@ -152,11 +188,16 @@ class AgentTurn:
     first_sent: float | None = None
     last_news: float = 0.0
     paused: bool = False
+    paused_at: float = 0.0
+    cut: float = 0.0
+    """When that was, and how many seconds of what had been sent were not played for it."""
     done: bool = False
     failed: bool = False
     changed: bool = False
     """A tool of it has changed data: it cannot be taken back."""
     hand_off: HandOff | None = None
+    given_at: float = 0.0
+    """When that was decided."""
     ending: EndCall | None = None
     acted: list[Action] = field(default_factory=list)
     """What the brain did while the caller's turn was not over yet: it is done when it is."""

@@ -7,7 +7,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 from callbot.agents.brain import Request
-from callbot.call import Disposition
+from callbot.call import Disposition, EndedReason
 from callbot.conversation.effects import (
     ClearAudio,
     Effect,
@@ -26,7 +26,7 @@ from callbot.conversation.effects import (
     TurnEnded,
 )
 from callbot.conversation.events import CallStarted, Event, Filled, HungUp, Meant, ReplyFailed, Spoke, Told
-from callbot.conversation.transcript import Turn
+from callbot.conversation.transcript import Noticing, Turn
 from callbot.media_stream.audio import seconds
 from callbot.media_stream.vad import SpeechHeld, SpeechStarted
 from callbot.metrics.instruments import Metrics
@@ -89,6 +89,7 @@ class CallMeter:
         for call_sid in [call_sid for call_sid in self._calls if call_sid not in live]:
             streams = self._calls.pop(call_sid).streams
             self._metrics.calls_ended.labels(Disposition.FAILED).inc(streams)
+            self._metrics.ended_reasons.labels(EndedReason.SYSTEM_BROKE).inc(streams)
 
     def _heard(self, call_sid: str, call: _Call, now: float, news: Event | Effect) -> None:
         metrics = self._metrics
@@ -118,14 +119,17 @@ class CallMeter:
                 call.utterance = utterance
             case FlushHearing() | StopHearing():
                 pass
-            case Noted(what):
+            case Noted(Noticing(what=what)):
                 metrics.noticed.labels(what).inc()
+            case Noted():
+                pass  # a failure: it was told as an event
             case TurnEnded(turn):
                 self._turn(call, turn)
             case HandedOff():
                 metrics.handoffs.inc()
-            case HangUp(disposition):
+            case HangUp(disposition, reason=reason):
                 metrics.calls_ended.labels(disposition).inc()
+                metrics.ended_reasons.labels(reason).inc()
                 call.streams -= 1
                 if not call.streams:
                     del self._calls[call_sid]

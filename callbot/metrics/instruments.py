@@ -9,13 +9,11 @@ from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from callbot.agents.thought import Notice
-from callbot.call import Disposition
+from callbot.call import Disposition, EndedReason
 from callbot.conversation.effects import Phrase
-from callbot.conversation.turns import Mishearing
+from callbot.conversation.noticing import COMPONENTS
 from callbot.errors import Trouble
 from callbot.providers.accounting import Port, Unit
-from callbot.routing.handoff import Passing
 
 BAD_MESSAGES: Final = ("binary", "oversize", "json", "base64", "shape")
 """``BadMessage.kind`` of a media stream."""
@@ -74,6 +72,11 @@ class Metrics:
             "callbot_calls_ended_total",
             "Calls that ended, by how.",
             disposition=Disposition,
+        )
+        self.ended_reasons = self._counter(
+            "callbot_calls_ended_reason_total",
+            "Calls that ended, by why; whose doing it was stands first.",
+            reason=EndedReason,
         )
         self.calls_refused = self._counter(
             "callbot_calls_refused_total",
@@ -147,7 +150,7 @@ class Metrics:
         self.noticed = self._counter(
             "callbot_noticed_total",
             "Things that went wrong in calls and were put right, by what.",
-            what=(*Mishearing, *Passing, *Notice),
+            what=COMPONENTS,
         )
         self.phrases = self._counter(
             "callbot_phrases_total", "Things that the call itself had to say, by what.", phrase=Phrase

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from callbot.metrics.instruments import Metrics
-from callbot.providers.accounting import Failed, Used
+from callbot.providers.accounting import Failed, News, Used
 from callbot.providers.breaker import Standing, State
 
 
@@ -13,11 +13,13 @@ class ProviderMeter:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def told(self, news: Used | Failed) -> None:
+    def told(self, news: News) -> None:
         """A ``Report``, or one of those that a call's news goes to: never waits, never raises."""
         metrics = self._metrics
         if isinstance(news, Used):
             metrics.provider_units.labels(news.port, news.provider, news.unit).inc(max(0.0, news.amount))
+            return
+        if not isinstance(news, Failed):
             return
         metrics.provider_failures.labels(news.port, news.provider, news.trouble).inc()
         if news.instead not in ("", news.provider):

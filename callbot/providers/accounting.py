@@ -52,7 +52,8 @@ be any of several, do no harm."""
 @dataclass(frozen=True, slots=True)
 class Failed:
     """A provider failed. ``instead`` is the one that went on, which is the same one if it was tried again,
-    and empty if there was none left. ``attempt`` counts from 1 within one request."""
+    and empty if there was none left. ``attempt`` counts from 1 within one request. ``left_alone`` is for how
+    many seconds it is not asked now; 0 when it may be."""
 
     port: Port
     provider: str
@@ -60,6 +61,27 @@ class Failed:
     trouble: Trouble
     detail: str
     attempt: int = 1
+    left_alone: float = 0.0
+
+
+class Mending(StrEnum):
+    """What a wrapper has put right; the caller need not have noticed."""
+
+    STT_RESUMED = "stt_resumed"
+    """What was said was sent again, and there is text of it."""
+    DUPLICATE = "dup_final_dropped"
+    LLM_RESUMED = "llm_resumed"
+    TTS_RESUMED = "tts_resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """``provider`` is the one that is at work now. ``details`` are numbers: times in ms, words from 1."""
+
+    port: Port
+    provider: str
+    what: Mending
+    details: Mapping[str, int]
 
 
 class Amounts:
@@ -80,5 +102,7 @@ class Amounts:
         return sorted(self._amounts.items())
 
 
-Report = Callable[[Used | Failed], None]
+News = Used | Failed | Mended
+
+Report = Callable[[News], None]
 """Told at once, on the event loop's thread; must not wait or raise."""

@@ -70,6 +70,10 @@ class Breaker:
         """When it will be tried again; None unless it is open."""
         return self._until if self.state(now) is State.OPEN else None
 
+    def left_alone(self, now: float) -> float:
+        """For how many seconds from now it is not asked."""
+        return max(0.0, self._until - now) if self.state(now) is State.OPEN else 0.0
+
     def barred(self, now: float) -> bool:
         """Open, and asking all the same is no use or against the vendor's word: a wrong key, spent money, a
         rate limit that said for how long. The other troubles may be over when there is nobody else."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Final, Generic, TypeVar
 
 from callbot.errors import ProviderError, Trouble
-from callbot.providers.accounting import Failed, Most, Port, Report
+from callbot.providers.accounting import Failed, Mended, Mending, Most, Port, Report
 from callbot.providers.breaker import Breakers
 from callbot.providers.budget import UNLIMITED, Allowance, Hold
 
@@ -137,7 +137,7 @@ class Attempts(Generic[Provider]):
             instead = self.name if again and same_first else chain.pick(now, self.most, without=self._tried)
             if instead is None and again:
                 instead = self.name
-        self.tell(error, instead or "")
+        self.tell(error, instead or "", now)
         if instead is None:
             return False
         if instead == self.name:
@@ -145,11 +145,22 @@ class Attempts(Generic[Provider]):
         self._ask(instead, now)
         return True
 
-    def tell(self, error: ProviderError, instead: str) -> None:
+    def tell(self, error: ProviderError, instead: str, now: float) -> None:
         """The call hears of a failure."""
-        self._chain.report(
-            Failed(self._chain.port, self.name, instead, error.trouble, str(error), attempt=self.number)
+        chain = self._chain
+        left_alone = chain.breakers.of(chain.port, self.name).left_alone(now)
+        chain.report(
+            Failed(
+                *(chain.port, self.name, instead, error.trouble, str(error)),
+                attempt=self.number,
+                left_alone=left_alone,
+            )
         )
+
+    def mended(self, what: Mending, gap: float | None = None, **details: int) -> None:
+        """The call hears that who is asked now has put it right, ``gap`` seconds after it went wrong."""
+        gap_ms = {} if gap is None else {"gap_ms": round(gap * 1000)}
+        self._chain.report(Mended(self._chain.port, self.name, what, gap_ms | details))
 
     def can_go_on(self, error: ProviderError, now: float) -> bool:
         """Whether ``failed`` would find somebody; changes nothing."""

@@ -372,6 +372,13 @@ async def test_who_was_passed_round_too_often_is_offered_a_callback(brains: Brai
     assert await phone.say("Yes.") == "Which day suits you?"
 
 
+async def test_for_whom_there_is_no_answer_a_callback_is_offered(brains: Brains) -> None:
+    phone = await called(brains, "support", "My internet is down.")
+    answer = await phone.request(OfferHuman("there is no answer", broken=True))
+    assert answer.startswith("I'm sorry, I can't get to the end of this right now.")
+    assert await phone.say("Yes.") == "Which day suits you?"
+
+
 async def test_who_is_not_heard_is_offered_a_callback_and_answers_with_keys(brains: Brains) -> None:
     phone = await called(brains, "support")
     answer = await phone.request(OfferHuman("you could not be heard", deaf=True))

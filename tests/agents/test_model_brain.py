@@ -12,12 +12,14 @@ from callbot.agents.brain import (
     Expecting,
     Greet,
     HandOff,
+    Noticed,
     Nudge,
     OfferHuman,
     Remember,
     Say,
     TakeOver,
 )
+from callbot.agents.thought import Notice
 from callbot.call import Disposition
 from callbot.errors import ProviderError, Trouble
 from callbot.providers.ports import Ending, Finished, Prompt, Role, ToolCall, Words
@@ -136,6 +138,14 @@ async def test_a_caller_passed_round_too_often_is_offered_a_person(desk: Desk) -
     phone = ModelPhone(brain_of(ScriptedModel("x"), desk))
     assert "Shall I have a colleague call you back?" in await phone.request(OfferHuman("again"))
     assert phone.expected().what is Expecting.YES_NO
+
+
+async def test_a_caller_for_whom_there_is_no_answer_is_offered_a_person_without_the_model(desk: Desk) -> None:
+    model = ScriptedModel("x")
+    phone = ModelPhone(brain_of(model, desk))
+    answer = await phone.request(OfferHuman("there is no answer", broken=True))
+    assert answer.startswith("I'm sorry, I can't get to the end of this right now.")
+    assert answer.endswith("Shall I have a colleague call you back?")
 
 
 async def test_a_question_tells_what_it_expects(desk: Desk) -> None:
@@ -597,6 +607,7 @@ async def test_a_long_call_is_summed_up_in_the_background(desk: Desk) -> None:
     await long_call(phone, 14)
     told = model.told(Role.NOTE)
     assert "in short: They asked about an order." in told[1]
+    assert Noticed(Notice.COMPACTED, {"by": "summary"}) in phone.actions
     assert told[0].startswith("Today is")
     assert not any("Question 0" in text for text in model.told(Role.CALLER))
     await phone.brain.finish()
@@ -611,6 +622,7 @@ async def test_a_summary_that_fails_is_replaced_by_cutting_the_oldest_lines(desk
     phone = ModelPhone(brain_of(model, desk, budget=600))
     await long_call(phone, 14)
     assert "left out" in model.told(Role.NOTE)[1]
+    assert Noticed(Notice.COMPACTED, {"by": "cut"}) in phone.actions
     assert not any("Question 0" in text for text in model.told(Role.CALLER))
     await phone.brain.finish()
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from callbot.agents.brain import Action, Answer, History, Request, Say
+from callbot.agents.brain import Action, Answer, History, Nudge, OfferHuman, Request, Say
 from callbot.agents.stand_in import StandInBrain
 from callbot.call import Call
 from callbot.errors import ProviderError, Trouble
@@ -67,3 +67,18 @@ async def test_what_had_begun_and_what_may_be_over_soon_fails(model: Scripted) -
     brain = StandInBrain(model, Scripted("By flow."))
     with pytest.raises(ProviderError):
         await said(brain)
+
+
+async def test_who_is_offered_a_person_because_the_model_fails_is_heard_by_the_flow() -> None:
+    model, flow = Scripted("By model."), Scripted("By flow.")
+    brain = StandInBrain(model, flow)
+    asked: list[Request] = [
+        OfferHuman("no answer", broken=True),
+        Nudge(1),
+        Answer("Yes."),
+        Answer("And then?"),
+    ]
+    for request in asked:
+        async for _ in brain.reply(request, HISTORY):
+            pass
+    assert (flow.asked, model.asked) == (asked[:3], asked[3:])

@@ -161,6 +161,7 @@ SHAPE: dict[str, Any] = {
     "call_sid": str,
     "disposition": str,
     "ended_by": str,
+    "ended_reason": str,
     "agents": list,
     "turns": list,
     "handoffs": list,

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from callbot.agents.brain import Answer, Cited, Did, Greet, Say
-from callbot.call import Disposition, EndedBy
+from callbot.call import Disposition, EndedBy, EndedReason
 from callbot.cli.view import CallView
 from callbot.conversation.effects import (
     ClearAudio,
@@ -64,7 +64,7 @@ def handed_off(at: float = 9.0) -> HandedOff:
     return HandedOff(Handoff(at, ContextPacket("support", "sales", "you'd like to buy something")))
 
 
-OVER = HangUp(Disposition.RESOLVED, EndedBy.CALLER)
+OVER = HangUp(Disposition.RESOLVED, EndedBy.CALLER, EndedReason.CALLER_HUNG_UP)
 
 CALL: list[tuple[float, Event | Effect]] = [
     (0.0, CallStarted("support")),

@@ -15,7 +15,7 @@ from callbot.agents.brain import (
     Remember,
     TakeOver,
 )
-from callbot.call import Disposition, EndedBy
+from callbot.call import Disposition, EndedBy, EndedReason
 from callbot.conversation.conversation import Conversation
 from callbot.conversation.effects import (
     ClearAudio,
@@ -32,6 +32,7 @@ from callbot.conversation.effects import (
 from callbot.conversation.events import (
     Acted,
     CallStarted,
+    Filled,
     HungUp,
     LanguageHeard,
     Meant,
@@ -39,8 +40,11 @@ from callbot.conversation.events import (
     ReplyFailed,
     ReplyFinished,
     Spoke,
+    Told,
 )
+from callbot.errors import Trouble
 from callbot.media_stream.vad import SpeechHeld, SpeechStarted, SpeechStopped
+from callbot.providers.accounting import Failed, Port
 from callbot.providers.ports import Transcribed
 from callbot.routing.handoff import NOT_THERE, Passing, SlotValue
 from callbot.routing.intake import Choice
@@ -447,7 +451,7 @@ def test_faults_77_silence_is_prompted_at_8_and_16_s_and_ended_at_30() -> None:
         script.replies(sentence, actions=(EndCall(Disposition.ABANDONED),) if step == 3 else ())
     assert asked_at == [8, 16, 30]
     script.wait(2)
-    assert script.effects[-1] == HangUp(Disposition.ABANDONED, EndedBy.AGENT)
+    assert script.effects[-1] == HangUp(Disposition.ABANDONED, EndedBy.AGENT, EndedReason.CALLER_SILENT)
 
 
 def test_speech_starts_the_patience_anew() -> None:
@@ -522,7 +526,7 @@ def test_faults_25_a_handoff_to_somebody_who_cannot_speak_goes_back_to_who_gave_
     assert script.conversation.transcript.agents == ["support", "sales", "support"]
 
 
-def test_faults_25_two_agents_who_cannot_speak_end_the_call_with_an_apology() -> None:
+def test_faults_25_two_agents_who_cannot_speak_offer_a_person_and_then_an_apology_ends_the_call() -> None:
     script = Script().greeted()
     script.says("How much is a router?")
     script.wait(0.3)
@@ -530,6 +534,8 @@ def test_faults_25_two_agents_who_cannot_speak_end_the_call_with_an_apology() ->
     script.wait(2)
     script.tell(ReplyFailed(script.turn, "no"))
     script.tell(ReplyFailed(script.turn, "nor I"))
+    assert script.asked()[-1] == OfferHuman("there is no answer", broken=True)
+    script.tell(ReplyFailed(script.turn, "nor can I offer anything"))
     assert script.asked()[-1] is Phrase.APOLOGY
 
 
@@ -575,7 +581,7 @@ def test_faults_52_the_goodbye_is_heard_whole_before_we_hang_up() -> None:
     script.replies("Thank you for calling, goodbye.", actions=(EndCall(Disposition.RESOLVED),))
     assert not script.conversation.ended
     script.wait(5 * 0.25 + 0.1)
-    assert script.effects[-1] == HangUp(Disposition.RESOLVED, EndedBy.AGENT)
+    assert script.effects[-1] == HangUp(Disposition.RESOLVED, EndedBy.AGENT, EndedReason.AGENT_DONE)
     assert script.conversation.transcript.turns[-1].heard == "Thank you for calling, goodbye."
 
 
@@ -586,7 +592,7 @@ def test_faults_52_a_mark_that_never_comes_does_not_keep_the_line_open() -> None
     script.replies("Goodbye.", actions=(EndCall(Disposition.RESOLVED),))
     script.marks.clear()
     script.wait(2.5)
-    assert script.effects[-1] == HangUp(Disposition.RESOLVED, EndedBy.AGENT)
+    assert script.effects[-1] == HangUp(Disposition.RESOLVED, EndedBy.AGENT, EndedReason.AGENT_DONE)
 
 
 def test_thanks_and_bye_do_not_interrupt_a_goodbye() -> None:
@@ -599,7 +605,7 @@ def test_thanks_and_bye_do_not_interrupt_a_goodbye() -> None:
     script.wait(0.5)
     script.says("Thanks, bye.", seconds=0.5)
     script.wait(4)
-    assert script.effects[-1] == HangUp(Disposition.RESOLVED, EndedBy.AGENT)
+    assert script.effects[-1] == HangUp(Disposition.RESOLVED, EndedBy.AGENT, EndedReason.AGENT_DONE)
 
 
 def test_a_question_during_the_goodbye_is_answered() -> None:
@@ -623,7 +629,7 @@ def test_a_caller_who_hangs_up_in_the_middle_of_a_task_has_abandoned_it() -> Non
     script.replies("What's your number?", actions=(Expect(Expecting.DIGITS, "phone"),))
     script.wait(1)
     effects = script.tell(HungUp(EndedBy.CALLER))
-    assert effects[-1] == HangUp(Disposition.ABANDONED, EndedBy.CALLER)
+    assert effects[-1] == HangUp(Disposition.ABANDONED, EndedBy.CALLER, EndedReason.CALLER_HUNG_UP)
 
 
 def test_a_caller_who_was_helped_and_hangs_up_was_resolved() -> None:
@@ -632,7 +638,9 @@ def test_a_caller_who_was_helped_and_hangs_up_was_resolved() -> None:
     script.wait(0.4)
     script.replies("It arrives on Thursday.", actions=(Did("find_order", {}, {}),))
     script.wait(2)
-    assert script.tell(HungUp(EndedBy.CALLER)) == [HangUp(Disposition.RESOLVED, EndedBy.CALLER)]
+    assert script.tell(HungUp(EndedBy.CALLER)) == [
+        HangUp(Disposition.RESOLVED, EndedBy.CALLER, EndedReason.CALLER_HUNG_UP)
+    ]
 
 
 def test_hanging_up_in_mid_sentence_records_what_each_had_said() -> None:
@@ -648,7 +656,8 @@ def test_hanging_up_in_mid_sentence_records_what_each_had_said() -> None:
 # --- when things break ---------------------------------------------------------------------------
 
 
-def test_a_broken_reply_is_apologised_for_and_the_second_ends_the_call() -> None:
+def breaks_twice() -> Script:
+    """Two replies in a row."""
     script = Script().greeted()
     script.says("What are your hours?")
     script.wait(0.4)
@@ -659,18 +668,48 @@ def test_a_broken_reply_is_apologised_for_and_the_second_ends_the_call() -> None
     script.says("What are your hours?")
     script.wait(0.4)
     script.tell(ReplyFailed(script.turn, "boom"))
+    return script
+
+
+def test_a_broken_reply_is_apologised_for_and_after_the_second_a_person_is_offered() -> None:
+    script = breaks_twice()
+    assert script.asked()[-1] == OfferHuman("there is no answer", broken=True)
+    script.replies("I can't get to the end of this.", "Shall I have a colleague call you back?")
+    script.wait(5)
+    script.says("Yes, please.")
+    script.wait(1)
+    assert script.asked()[-1] == Answer("Yes, please.")
+
+
+def test_a_caller_who_has_waited_long_is_offered_a_person_and_not_asked_to_say_it_again() -> None:
+    script = Script().greeted()
+    script.says("What are your hours?")
+    end = script.now - 0.16
+    for phrase in (Phrase.ONE_MOMENT, Phrase.STILL_WORKING):
+        while not (script.effects and getattr(script.effects[-1], "phrase", None) is phrase):
+            script.wait(0.05)
+        script.tell(Filled(script.turn, "A word.", (clip(script.turn, "A word."),)))
+    script.until(end + 6.2)
+    script.tell(ReplyFailed(script.turn, "nobody has answered"))
+    assert script.asked()[-1] == OfferHuman("there is no answer", broken=True)
+
+
+def test_when_the_offer_breaks_as_well_the_call_ends_with_an_apology() -> None:
+    script = breaks_twice()
+    script.tell(ReplyFailed(script.turn, "boom"))
     assert script.asked()[-1] is Phrase.APOLOGY
     script.replies("I'm sorry, something is wrong here. Please call again.")
     script.wait(5)
-    assert script.effects[-1] == HangUp(Disposition.FAILED, EndedBy.SYSTEM)
+    assert script.effects[-1] == HangUp(Disposition.FAILED, EndedBy.SYSTEM, EndedReason.SYSTEM_MUTE)
 
 
 def test_an_apology_that_breaks_too_still_ends_the_call() -> None:
     script = Script()
-    script.tell(ReplyFailed(1, "boom"))
-    script.tell(ReplyFailed(script.turn, "boom"))
-    script.tell(ReplyFailed(script.turn, "boom"))
-    assert script.effects[-1] == HangUp(Disposition.FAILED, EndedBy.SYSTEM)
+    failed = Failed(Port.TTS, "elevenlabs:flash", "", Trouble.CUT, "closed")
+    for _ in range(4):
+        script.tell(Told(failed))
+        script.tell(ReplyFailed(script.turn, "boom"))
+    assert script.effects[-1] == HangUp(Disposition.FAILED, EndedBy.SYSTEM, EndedReason.PROVIDER_MUTE)
 
 
 def test_faults_16_an_empty_reply_does_not_leave_the_caller_waiting() -> None:
@@ -681,12 +720,12 @@ def test_faults_16_an_empty_reply_does_not_leave_the_caller_waiting() -> None:
     assert script.asked()[-1] is Phrase.REPAIR
 
 
-def test_a_reply_that_never_comes_is_given_up() -> None:
+def test_a_reply_that_never_comes_is_given_up_and_a_person_offered() -> None:
     script = Script().greeted()
     script.says("What are your hours?")
     script.wait(0.4)
     script.wait(10.1)
-    assert script.asked()[-1] is Phrase.REPAIR
+    assert script.asked()[-1] == OfferHuman("there is no answer", broken=True)
 
 
 def test_the_longest_call_ends_politely() -> None:
@@ -700,7 +739,7 @@ def test_the_longest_call_ends_politely() -> None:
             script.says("Yes, hold on a moment please.")
             script.wait(1)
             script.replies("Sure.")
-    assert script.effects[-1] == HangUp(Disposition.ABANDONED, EndedBy.SYSTEM)
+    assert script.effects[-1] == HangUp(Disposition.ABANDONED, EndedBy.SYSTEM, EndedReason.SYSTEM_TOO_LONG)
     assert 3600 <= script.now < 3620
 
 

@@ -161,3 +161,35 @@ def test_who_types_waits_from_when_no_more_can_follow() -> None:
     assert [effect.phrase for effect in script.effects if isinstance(effect, SayMeanwhile)] == [
         Phrase.ONE_MOMENT
     ]
+
+
+def half_heard(script: Script, *, lost: bool) -> float:
+    """The caller speaks for four seconds, and after the first no more is heard; when that ended."""
+    script.starts()
+    script.wait(0.8)
+    script.tell(Transcribed(script.conversation._utterance, "Hello, I have", final=False))
+    if lost:
+        script.tell(HearingFailed("every connection is refused"))
+    script.wait(3)
+    end = script.now
+    script.tell(SpeechStopped(end))
+    return end
+
+
+def test_faults_1_when_most_of_an_utterance_is_lost_its_beginning_is_not_answered() -> None:
+    script = Script().greeted()
+    end = half_heard(script, lost=True)
+    script.until(end + RULES.forced_final_after + 0.05)
+    assert script.asked()[-1] is Phrase.NOT_HEARD
+    assert noticed(script) == ["stt_deaf"]
+
+
+def test_faults_1_what_was_lost_is_answered_when_another_recogniser_has_caught_up() -> None:
+    script = Script().greeted()
+    end = half_heard(script, lost=False)
+    script.until(end + 2)
+    text = "Hello, I have a question about my bill."
+    script.tell(Transcribed(script.conversation._utterance, text, final=True))
+    script.wait(1)
+    assert script.asked()[-1] == Answer(text)
+    assert asked_to_repeat(script) == 0

@@ -122,11 +122,12 @@ def test_a_handoff_tells_what_travelled_with_the_caller() -> None:
         tried=(("unplug", "no"),),
         transcript=(("caller", "I want a Mesh kit."),),
     )
-    assert Handoff(12.3456, packet).as_json() == {
+    assert Handoff(12.3456, packet, window=0.8).as_json() == {
         "from": "support",
         "to": "sales",
         "reason": "wants to buy",
         "at_ms": 12346,
+        "window_ms": 800,
         "context": {
             "pending": "a Mesh kit",
             "slots": {"home": {"value": "house", "said_by": "caller", "confirmed": False, "turn": 2}},
@@ -172,6 +173,7 @@ def test_the_record_of_a_call_that_never_was_is_empty() -> None:
         "call_sid": "CA1",
         "disposition": None,
         "ended_by": None,
+        "ended_reason": None,
         "agents": [],
         "turns": [],
         "handoffs": [],

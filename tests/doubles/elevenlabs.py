@@ -4,7 +4,7 @@ Faults by endpoint. A request that is refused never gets further, and all endpoi
 ``blackhole`` and ``status`` with ``code`` and ``retry_after``. Of the others:
 
 ``tts-http``     ``delay``, ``stall_after``, ``dribble``, ``cut_after``, ``close_after``, ``empty``,
-                 ``silent``, ``wrong_rate``, ``garbage``; a piece is a chunk of audio.
+                 ``silent``, ``wrong_rate``, ``clipped``, ``garbage``; a piece is a chunk of audio.
 ``tts-input``    one for each connection: the same; ``code`` without ``status`` is told in a message, and then
                  the socket is closed. A piece is a message with audio.
 ``tts-multi``    one for each connection: the same, counted over all its contexts.
@@ -126,6 +126,8 @@ class ElevenLabsDouble:
                 await asyncio.sleep(math.inf)
             if fault.wrong_rate:
                 audio = bytes(byte for byte in audio for _ in (0, 1))
+            if fault.clipped:
+                audio = mulaw.encode(np.clip(8 * mulaw.decode(audio), -1, 1))
             if fault.garbage:
                 audio = b"RIFF\x24\x08\x00\x00WAVEfmt " + audio[:-1]
             await self._pieces(request, response, audio, Gate(fault))

@@ -42,6 +42,8 @@ class Fault:
     """Everything is taken and acknowledged as usual, but what was asked for never comes."""
     wrong_rate: bool = False
     """Audio comes at another rate than was asked for."""
+    clipped: bool = False
+    """Audio is 18 dB louder than there is room for."""
     garbage: bool = False
     """Pieces are no messages: not JSON, or a header and odd bytes where audio should be."""
     duplicate: bool = False

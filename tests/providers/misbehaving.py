@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from callbot.errors import ProviderError, Trouble
-from callbot.providers.accounting import Failed, Port, Report, Used
+from callbot.providers.accounting import Failed, Mended, News, Port, Report, Used
 from callbot.providers.ports import (
     Ending,
     Finished,
@@ -47,9 +47,9 @@ CUT: Final = trouble(Trouble.CUT)
 class Told:
     """What a call was told, by the ``Report`` that this is."""
 
-    news: list[Used | Failed] = field(default_factory=list)
+    news: list[News] = field(default_factory=list)
 
-    def __call__(self, news: Used | Failed) -> None:
+    def __call__(self, news: News) -> None:
         self.news.append(news)
 
     @property
@@ -65,6 +65,11 @@ class Told:
                 key = (news.provider, str(news.unit))
                 sums[key] = sums.get(key, 0.0) + news.amount
         return sums
+
+    @property
+    def mended(self) -> list[tuple[str, str, dict[str, int]]]:
+        """What was put right, and who went on."""
+        return [(n.what, n.provider, dict(n.details)) for n in self.news if isinstance(n, Mended)]
 
     def ports(self) -> set[Port]:
         return {news.port for news in self.news}

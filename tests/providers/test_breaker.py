@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbot.errors import Trouble
+from callbot.errors import ProviderError, Trouble
 from callbot.providers.accounting import Port
 from callbot.providers.breaker import Breaker, Breakers, Limits, Standing, State
 from tests.providers.misbehaving import trouble
@@ -137,3 +137,11 @@ def test_whatever_happens_it_is_tried_again_in_the_end(happenings: list[tuple[fl
             breaker.failed(trouble(Trouble(what), retry_after=told), now)
         assert breaker.state(now) is not State.OPEN or (breaker.until(now) or 0) <= now + LIMITS.barred
     assert breaker.allows(now + LIMITS.barred + LIMITS.trial)
+
+
+def test_for_how_long_a_provider_is_left_alone_is_known():
+    breaker = Breaker()
+    assert breaker.left_alone(0.0) == 0.0
+    limited = ProviderError("429", retryable=True, trouble=Trouble.RATE_LIMITED, retry_after=30.0)
+    breaker.failed(limited, 0.0)
+    assert [breaker.left_alone(now) for now in (0.0, 10.0, 31.0)] == [30.0, 20.0, 0.0]

@@ -114,6 +114,10 @@ async def test_a_socket_that_is_lost_in_mid_utterance_is_opened_again_and_loses_
         await call.utter()
     assert call.finals() == [TEXT]
     assert call.told.failed == [("one", "one", Trouble.CUT)]
+    ((what, who, figures),) = call.told.mended
+    assert (what, who) == ("stt_resumed", "one")
+    assert 1_000 <= figures["replayed_ms"] <= 1_400  # from its beginning to the cut
+    assert figures["gap_ms"] <= 500
     assert (len(one.opened), len(two.opened)) == (2, 0)
     assert one.opened[0].closed
     heard = len(said(WORDS)) / 8000
@@ -340,6 +344,7 @@ async def test_a_final_that_comes_twice_is_told_once():
         await call.utter(1)
         await call.utter(2)
     assert (call.finals(1), call.finals(2)) == ([TEXT], [TEXT])
+    assert call.told.mended == [("dup_final_dropped", "one", {})] * 2
 
 
 async def test_another_flush_of_the_same_utterance_gets_a_final_of_its_own():

@@ -170,6 +170,7 @@ async def test_a_stream_that_breaks_is_gone_on_with_by_the_next():
     assert result.text == TEXT
     assert result.pieces[-1] == Finished(Ending.STOP)
     assert told.failed == [("one", "two", Trouble.CUT)]
+    assert told.mended == [("llm_resumed", "two", {"gap_ms": 0, "from_word": 5})]
     (asked,) = two.asked
     assert asked.messages == (
         *PROMPT.messages,

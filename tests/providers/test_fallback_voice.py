@@ -108,6 +108,7 @@ async def test_in_mid_sentence_the_next_voice_says_the_rest():
     assert result.text == TEXT
     assert two.asked == [" ".join(WORDS[4:])]
     assert told.failed == [("one", "two", Trouble.CUT)]
+    assert told.mended == [("tts_resumed", "two", {"gap_ms": 0, "from_word": 5})]
     assert told.used == {
         ("one", "characters_spoken"): len(TEXT),
         ("two", "characters_spoken"): len(" ".join(WORDS[4:])),

@@ -21,6 +21,7 @@ from callbot.providers.stt.whisper import WhisperModel
 from callbot.providers.tts.hibari_model import HibariModel
 from callbot.providers.vad.silero import SileroDetector
 from tests.reliability import report as reporting
+from tests.reliability.judging import recorded
 from tests.reliability.stage import Engines, Told, keep_lines
 
 AT_ONCE = 3
@@ -93,9 +94,13 @@ async def calls(
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def told(request: pytest.FixtureRequest, calls: dict[Making, asyncio.Task[Any]]) -> Any:
-    """What came of the call that this test is about."""
+    """What came of the call that this test is about, if it is recorded as it must be."""
     marker = request.node.get_closest_marker("call")
-    return await calls[marker.kwargs["by"]]
+    found = await calls[marker.kwargs["by"]]
+    for told in found if isinstance(found, tuple) else (getattr(found, "told", found),):
+        if isinstance(told, Told):
+            recorded(told)
+    return found
 
 
 @pytest.fixture

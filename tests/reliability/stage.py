@@ -6,6 +6,7 @@ again, and the bot's record.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from tests.doubles.openai_chat import OpenAiChatDouble
 from tests.doubles.openai_chat_wire import Answer
 from tests.doubles.openai_speech import OpenAiSpeechDouble
 from tests.doubles.plan import Plan
+from tests.metrics.page import Page
 
 COMPANY: Final = Path(__file__).parent / "company"
 FIXTURES: Final = Path(__file__).parents[2] / "fixtures" / "audio"
@@ -58,6 +60,8 @@ FILLER_MS: Final = 1_500
 APOLOGY_MS: Final = 4_000
 SILENCE_MS: Final = 6_000
 """What a caller may have to wait for a word, an apology, anything at all."""
+OFFER_MS: Final = 12_000
+"""...and, with nothing else to be had, for the offer of a person or of a call back to have been made."""
 SLACK_MS: Final = 300
 """What a busy machine and the way to the ear add."""
 KEPT_COMPANY_MS: Final = 2_500
@@ -133,6 +137,9 @@ class Told:
     engines: Engines
     log: Sequence[Event]
     """The call's, from the database."""
+    before: Page
+    after: Page
+    """What ``/metrics`` said."""
 
     @property
     def record(self) -> Mapping[str, Any]:
@@ -149,6 +156,18 @@ class Told:
         noticed = [each["what"] for each in self.record["noticed"]]
         assert [event.data["what"] for event in self.log if event.kind == "Noticed"] == noticed
         return noticed
+
+    def counted(self, name: str) -> Counter[tuple[str, ...]]:
+        """What this call has added to a counter, by the labels' values in the order of their names."""
+        grown: Counter[tuple[str, ...]] = Counter()
+        for (sample, labels), value in self.after.samples.items():
+            if sample == name and value > (was := self.before.samples.get((sample, labels), 0.0)):
+                grown[tuple(label for _, label in sorted(labels))] = round(value - was)
+        return grown
+
+    def details(self, what: str) -> list[dict[str, Any]]:
+        """What there is to know of each thing of this kind that was noticed."""
+        return [each["details"] for each in self.record["noticed"] if each["what"] == what]
 
     @property
     def said(self) -> str:
@@ -237,9 +256,14 @@ class Stage:
         within: float = 90.0,
     ) -> Told:
         """One call by anybody."""
+        before = self._page()
         async with asyncio.timeout(within):
             rung = await self.bot.ring(caller, from_number=from_number, to_number=to_number)
-        return Told(rung, self.engines, await self._log(rung.result.call_sid))
+        log = await self._log(rung.result.call_sid)
+        return Told(rung, self.engines, log, before, self._page())
+
+    def _page(self) -> Page:
+        return Page(self.bot.services.exposition.text())
 
     async def clip(self, text: str) -> str:
         """The name of a recording of these words, for ``play``."""

@@ -79,6 +79,9 @@ async def test_faults_32_on_a_barge_in_what_is_buffered_is_not_played(told: Spok
     stopped_ms = barge_in.onset_ms + barge_in.after_ms
     assert stopped_ms <= clear.t_ms + 200
     assert clear.t_ms - barge_in.onset_ms <= 400
+    (cut,) = call.details("barge_in")
+    assert abs(cut["cut_ms"] - clear.data["dropped_ms"]) <= 200
+    assert cut["after_ms"] <= 400
     assert misheard(call.caller[1], STOP) <= 0.2
     assert call.caller[2:] == ["What are your opening hours?"]
     assert call.record["turns"][-1]["heard"] == HOURS
@@ -88,7 +91,7 @@ async def test_faults_32_on_a_barge_in_what_is_buffered_is_not_played(told: Spok
         call,
         injected='"Wait, stop." 2 s into an answer that has all been sent',
         heard=f"silence {clear.t_ms - barge_in.onset_ms + 20} ms after the caller's first sound",
-        recorded=f"`interrupted`; `clear` cut {clear.data['dropped_ms']} ms",
+        recorded=f"`interrupted`; noticed: barge_in, which cut {cut['cut_ms']} ms",
     )
 
 
@@ -142,6 +145,32 @@ async def test_faults_33_a_cough_does_not_cost_the_caller_the_greeting(told: Spo
     )
 
 
+async def a_bark_over_the_greeting(engines: Engines, folder: Path) -> Spoken:
+    return await ring(engines, folder, over("bark", 700), WAIT, OPENING, WAIT)
+
+
+@pytest.mark.call(by=a_bark_over_the_greeting)
+async def test_faults_33_a_sound_that_stops_the_greeting_and_is_no_word_lets_it_go_on(
+    told: Spoken, report: Any
+) -> None:
+    call = told.told
+    assert len(clears(call)) == 1  # it was taken for a voice
+    assert call.record["turns"][0]["heard"] == GREETING
+    assert not call.record["turns"][0]["interrupted"]
+    assert call.caller == ["What are your opening hours?"]
+    assert misheard(call.heard(), f"{GREETING} {HOURS}") <= 0.15
+    assert gap_ms(call) <= 1_000
+    assert call.noticed[-1] == "resumed"
+    report(
+        "33 (a voice)",
+        "a sound that is taken for a voice over the greeting",
+        call,
+        injected="a third of a second with the formants of an open mouth, 0.7 s into the greeting",
+        heard=f"the greeting, whole, with a gap of {gap_ms(call)} ms",
+        recorded=f"no turn of the caller's; noticed: {', '.join(call.noticed)}",
+    )
+
+
 # --- 35 ----------------------------------------------------------------------------------------------
 
 
@@ -186,6 +215,7 @@ async def test_faults_36_a_sound_that_stops_us_and_is_no_word_lets_us_go_on_wher
     assert call.caller[1:] == ["What are your opening hours?"]
     assert misheard(call.heard(), call.said) <= 0.1
     assert call.noticed[-1] == "resumed"
+    assert call.details("resumed")[0]["after_ms"] <= 1_000
     report(
         36,
         "a sound that is taken for a voice",
@@ -219,6 +249,9 @@ async def test_faults_37_our_own_voice_is_not_answered_and_a_caller_can_still_in
     assert plain(second).startswith("wait stop what about")  # the rest is heard through our own voice
     assert "send" not in second
     assert call.noticed.count("echo_suppressed") >= 3
+    heard = plain(call.heard())
+    assert heard.count("open from 8 to 6") + heard.count("open from eight to six") == 2
+    assert heard.count("how can i help") == 1
     stops = [clear.t_ms for clear in clears(call)]
     report(
         37,

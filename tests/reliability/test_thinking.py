@@ -13,12 +13,16 @@ import pytest
 
 from tests.doubles.openai_chat_wire import Answer, Call
 from tests.doubles.plan import NONE, Fault
-from tests.reliability.judging import answered, soon
+from tests.reliability.judging import answered, onsets_ms, soon
 from tests.reliability.stage import (
     ANSWER,
+    APOLOGY_MS,
     BILL,
+    FILLER_MS,
     HOURS,
     KEPT_COMPANY_MS,
+    OFFER_MS,
+    SLACK_MS,
     TWO_QUESTIONS,
     Engines,
     Stage,
@@ -61,7 +65,8 @@ async def test_faults_10_while_a_model_hangs_the_caller_is_asked_for_patience_an
 ) -> None:
     assert answered(told)
     assert told.said.count("One moment, please.") == 2
-    assert {failure[:2] for failure in told.failures} == {("llm", FIRST)}
+    assert told.heard().lower().count("one moment") == 2
+    assert set(told.failures) == {("llm", FIRST, "slow")}
     assert {each["instead"] for each in told.record["failures"]} == {SECOND}
     assert soon(told)
     assert told.longest_silence_ms <= KEPT_COMPANY_MS
@@ -72,6 +77,44 @@ async def test_faults_10_while_a_model_hangs_the_caller_is_asked_for_patience_an
         injected="nothing is answered to any request of the first model",
         heard='"One moment, please." after 1.5 s, then the answer of the second model',
         recorded="`failures`: llm slow after 3 s, the next went on",
+    )
+
+
+WAIT = {"wait": "bot_stopped"}
+
+
+async def all_hang(engines: Engines, folder: Path) -> Told:
+    async with stage(engines, folder, llm=TWO_MODELS) as it:
+        for endpoint in ("chat", "responses"):
+            it.openai.chat.plan.always(endpoint, Fault(blackhole=True))
+        waits = [{"wait": {"seconds": 8}}, WAIT]
+        return await it.ring(WAIT, {"play": "support_bill 1"}, *waits, {"play": "human 2"}, WAIT, "hang_up")
+
+
+@pytest.mark.call(by=all_hang)
+async def test_faults_10_when_every_model_hangs_a_callback_is_offered_within_twelve_seconds(
+    told: Told, report: Any
+) -> None:
+    end_ms = told.rung.result.responses[0].caller_end_ms
+    moment_ms, sorry_ms, offer_ms, *_ = onsets_ms(told, end_ms)
+    assert moment_ms <= FILLER_MS + SLACK_MS
+    assert sorry_ms <= APOLOGY_MS + SLACK_MS
+    offered = told.heard(end_ms, end_ms + OFFER_MS).lower()
+    assert offered.count("one moment") == 1
+    assert "longer than usual" in offered
+    assert "call you back" in offered
+    assert told.longest_silence_ms <= KEPT_COMPANY_MS
+    assert "call you back today" in told.heard(told.rung.result.responses[1].caller_end_ms).lower()
+    assert set(told.failures) == {("llm", FIRST, "slow"), ("llm", SECOND, "slow")}
+    assert told.record["failures"][-1]["instead"] == ""
+    report(
+        "10 (all)",
+        "every language model takes the connection and never answers",
+        told,
+        injected="nothing is answered to any request of any model",
+        heard=f'"One moment, please." after {moment_ms} ms, an apology after {sorry_ms} ms, and after '
+        f"{offer_ms} ms the offer of a call back; the flow takes the yes to it",
+        recorded="`failures`: llm slow, for each; the log: ReplyFailed",
     )
 
 
@@ -86,6 +129,11 @@ async def test_faults_11_when_headers_come_and_no_token_does_another_answers(tol
     assert set(told.failures) == {("llm", FIRST, "slow")}
     assert soon(told)
     assert told.longest_silence_ms <= KEPT_COMPANY_MS
+    for question in told.rung.result.responses:
+        _, answer_ms, *_ = onsets_ms(told, question.caller_end_ms)  # the filler, and then
+        assert answer_ms <= APOLOGY_MS
+    assert told.heard().lower().count("one moment") == 2
+    assert [each["from_word"] for each in told.details("llm_resumed")] == [1, 1]
     report(
         11,
         "headers come, and the first token never does",
@@ -114,6 +162,10 @@ async def test_faults_12_of_a_stream_that_dribbles_what_is_there_is_said_without
     assert DRIBBLED in told.said.replace("One moment, please. ", "")
     assert "llm_slow_stream" in told.noticed
     assert told.failures == []
+    (question,) = told.rung.result.responses
+    _, first_words_ms, *_ = onsets_ms(told, question.caller_end_ms)  # after "One moment"
+    assert first_words_ms <= APOLOGY_MS + SLACK_MS  # two seconds until there is a word, and it waits 1.2 s
+    assert "thursday" in told.heard().lower()
     assert soon(told)
     assert told.longest_silence_ms <= KEPT_COMPANY_MS
     report(
@@ -151,6 +203,8 @@ async def test_faults_13_a_model_that_limits_its_rate_is_left_alone_for_as_long_
     assert answered(call)
     assert asked == 1
     assert call.failures == [("llm", FIRST, "rate_limited")]
+    assert call.record["failures"][0]["left_alone_ms"] == 30_000
+    assert call.after("callbot_provider_breaker_open", port="llm", provider=FIRST) == 1
     assert soon(call)
     report(
         13,
@@ -170,6 +224,8 @@ async def test_faults_13_a_model_whose_account_is_out_of_money_is_not_asked_agai
     assert answered(call)
     assert asked == 1
     assert call.failures == [("llm", FIRST, "quota")]
+    assert call.record["failures"][0]["left_alone_ms"] == 300_000
+    assert call.after("callbot_provider_breaker_open", port="llm", provider=FIRST) == 1
     assert any(line.get("key") == "OPENAI_API_KEY" for line in logged)
     assert soon(call)
     report(
@@ -179,6 +235,35 @@ async def test_faults_13_a_model_whose_account_is_out_of_money_is_not_asked_agai
         injected="429 insufficient_quota to every request of the first model",
         heard="nothing of it: the second model answers, and the first is barred for five minutes",
         recorded="`failures`: llm quota, once; the log names the key",
+    )
+
+
+async def limited_for_a_moment(engines: Engines, folder: Path) -> tuple[Told, list[str]]:
+    async with stage(engines, folder, llm=TWO_MODELS) as it:
+        it.openai.chat.plan.add("chat", Fault(status=429, code="rate_limit_exceeded", retry_after=3))
+        told = await it.ring(*TWO_QUESTIONS)
+        asked = [asked.endpoint for asked in it.openai.chat.plan.asked]
+        return told, [endpoint for endpoint in asked if endpoint in ("chat", "responses")]
+
+
+@pytest.mark.call(by=limited_for_a_moment)
+async def test_faults_13_a_model_that_limits_its_rate_is_asked_again_when_it_has_said(
+    told: tuple[Told, list[str]], report: Any
+) -> None:
+    call, asked = told
+    assert answered(call)
+    assert asked == ["chat", "responses", "chat"]
+    assert call.failures == [("llm", FIRST, "rate_limited")]
+    assert call.record["failures"][0]["left_alone_ms"] == 3_000
+    assert call.after("callbot_provider_breaker_open", port="llm", provider=FIRST) == 0
+    assert soon(call)
+    report(
+        "13 (over)",
+        "429: too many requests, for a moment",
+        call,
+        injected="429 with Retry-After: 3 to the first request of the first model",
+        heard="nothing of it: the second model answers once, and then the first again",
+        recorded="`failures`: llm rate_limited, once, left alone for 3000 ms",
     )
 
 
@@ -209,6 +294,7 @@ async def test_faults_14_a_burst_of_server_errors_costs_an_apology_and_not_the_c
     assert heard.count("thursday") == 2
     assert told.caller == [BILL, BILL, HOURS]
     assert {failure[2] for failure in told.failures} == {"unavailable"}
+    assert [each["attempt"] for each in told.record["failures"][:2]] == [1, 2]
     assert soon(told)
     report(
         14,
@@ -241,6 +327,7 @@ async def test_faults_15_a_sentence_that_breaks_off_is_finished_and_not_said_aga
     assert told.said.count(ANSWER) == 2
     assert told.heard().lower().count("your order") == 2
     assert set(told.failures) == {("llm", FIRST, "cut")}
+    assert [each["from_word"] > 1 for each in told.details("llm_resumed")] == [True, True]
     assert told.longest_silence_ms <= KEPT_COMPANY_MS
     report(
         15,

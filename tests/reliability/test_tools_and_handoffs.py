@@ -10,6 +10,7 @@ import pytest
 
 from tests.doubles.openai_chat_wire import Answer
 from tests.reliability.helpdesk import COMPANY, Desk, Question, book_visit, find_order, hand_over, thinks
+from tests.reliability.judging import onsets_ms
 from tests.reliability.stage import Engines, Stage, Told, stage
 
 pytestmark = [pytest.mark.reliability, pytest.mark.asyncio(loop_scope="session")]
@@ -32,12 +33,6 @@ def help_desk(
     engines: Engines, folder: Path, desk: Desk, asked: list[Question], model: Callable[[Question], Answer]
 ) -> AbstractAsyncContextManager[Stage]:
     return stage(engines, folder, company=COMPANY, tools=desk.tools(), think=thinks(model, asked))
-
-
-def onsets_ms(told: Told, end_ms: int) -> list[int]:
-    """When we were heard anew after the caller's ``end_ms``, counted from there."""
-    hearing = told.rung.result.hearing
-    return [segment.start_ms - end_ms for segment in hearing.bot if segment.start_ms >= end_ms]
 
 
 # --- 19 ----------------------------------------------------------------------------------------------
@@ -74,7 +69,8 @@ async def test_faults_19_a_tool_that_hangs_is_bridged_and_given_up_with_an_offer
     assert "too long" in heard
     assert "call you back" in heard
     assert call.longest_silence_ms < 3_000
-    assert "tool_timeout" in call.noticed
+    assert call.details("tool_timeout") == [{"tool": "find_order"}]
+    assert given_up >= 8_000
     assert call.record["tools"] == []
     assert call.record["turns"][-1]["heard"].endswith(HOURS)
     report(
@@ -84,7 +80,7 @@ async def test_faults_19_a_tool_that_hangs_is_bridged_and_given_up_with_an_offer
         injected="a look-up takes 60 s",
         heard=f'"One moment, please" after {one_moment} ms, an apology after {sorry} ms, the offer of a call '
         f"back after {given_up} ms; the next question is answered",
-        recorded="noticed: tool_timeout; no result",
+        recorded="noticed: tool_timeout, and which; no result",
     )
 
 
@@ -116,7 +112,7 @@ async def test_faults_20_a_barge_in_while_a_tool_changes_data_leaves_it_done_onc
     assert told.desk.begun == told.desk.ran == ["book_visit 2026-11-30"]
     (tool,) = call.record["tools"]
     assert (tool["changed"], tool["result"]) == (True, {"reference": "V1"})
-    assert "tool_committed" in call.noticed
+    assert call.details("tool_committed") == [{"tools": ["book_visit"]}]
     heard = call.heard().lower()
     assert heard.count("visit is booked") == 1
     assert "we are open from" in heard
@@ -246,6 +242,8 @@ async def test_faults_23_what_the_caller_says_during_a_handoff_is_answered_by_th
     assert "router costs" in heard
     assert "we are open from" in heard
     answered = call.rung.result.responses[1]
+    assert call.details("queued_utterance") == [{"window_ms": handoff["window_ms"]}]
+    assert 1_200 < handoff["window_ms"] < 6_000  # the announcement until then, and the caller's words
     report(
         23,
         "the caller speaks during a handoff",
@@ -253,7 +251,7 @@ async def test_faults_23_what_the_caller_says_during_a_handoff_is_answered_by_th
         injected='"Wait, how much is a router?" 1.2 s into the announcement',
         heard=f"the new agent, who answers the question {answered.after_ms} ms after it",
         recorded=f"the handoff, {handoff['at_ms'] - answered.caller_end_ms} ms after the caller's last word, "
-        "with both wishes in its context; noticed: queued_utterance",
+        f"with both wishes in its context; it took {handoff['window_ms']} ms; noticed: queued_utterance",
     )
 
 
@@ -390,4 +388,50 @@ async def test_faults_26_a_call_too_long_for_the_model_is_told_to_it_in_part(
         injected="400 context_length_exceeded",
         heard="the answer, without a gap",
         recorded="noticed: ctx_compacted; the model is told the newest part of the call",
+    )
+
+
+SUMMARY = "The caller asked for order B7429, which is delayed."
+
+
+async def a_call_that_has_become_long(engines: Engines, folder: Path) -> Helped:
+    desk, asked = Desk(notes="It waits for a part. " * 1_400), list[Question]()
+
+    def model(question: Question) -> Answer:
+        if "You keep the notes of a telephone call" in question.text:
+            return Answer(text=SUMMARY)
+        if (
+            not any(message["role"] == "tool" for message in question.messages)
+            and SUMMARY not in question.text
+        ):
+            return Answer(calls=(find_order(),))
+        return Answer(text=HOURS if "hours" in question.words else "The bill was paid in May.")
+
+    async with help_desk(engines, folder, desk, asked, model) as it:
+        bill: list[Any] = [{"play": "support_bill 1"}, WAIT]
+        hours = [{"play": "barge_in 1"}, WAIT]
+        steps = [WAIT, *bill * 6, *hours, "hang_up"]
+        return Helped(await it.ring(*steps), desk, asked)
+
+
+@pytest.mark.call(by=a_call_that_has_become_long)
+async def test_faults_26_a_call_that_has_become_long_is_summed_up_while_it_goes_on(
+    told: Helped, report: Any
+) -> None:
+    call = told.told
+    assert call.record["turns"][-1]["heard"] == HOURS
+    assert "we are open from" in call.heard().lower()
+    assert max(call.responses_ms) < 1_500
+    assert call.longest_silence_ms < 1_500
+    assert {"by": "summary"} in call.details("ctx_compacted")
+    longest, last = max(question.tokens for question in told.asked), told.asked[-1]
+    assert SUMMARY in last.text
+    assert last.tokens < longest / 2
+    report(
+        "26 (long)",
+        "the call has become long",
+        call,
+        injected="a look-up returns 29,000 characters, and the caller asks on",
+        heard="the answers, without a gap",
+        recorded="noticed: ctx_compacted; the model is told a summary, which it wrote between two turns",
     )

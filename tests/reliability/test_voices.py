@@ -14,6 +14,9 @@ pytestmark = [pytest.mark.reliability, pytest.mark.asyncio(loop_scope="session")
 
 FLASH = "elevenlabs:eleven_flash_v2_5/JBFqnCBsd6RMkjVDRZzb"
 HTTP = "elevenlabs-http:eleven_flash_v2_5/JBFqnCBsd6RMkjVDRZzb"
+OPENAI = "openai:gpt-4o-mini-tts/marin"
+RETRIED_MS = 2_000 + 700
+"""Two seconds of waiting for a sound, and before that the end of the turn and the model's first sentence."""
 GREETING = "Larkfield, this is Maya. How can I help?"
 
 
@@ -70,6 +73,11 @@ async def test_faults_28_a_voice_that_takes_text_and_is_silent_is_replaced_withi
 ) -> None:
     judge(told, most_ms=1_800)
     assert told.failures[0] == ("tts", FLASH, "slow")
+    first = next(each for each in told.record["noticed"] if each["what"] == "tts_resumed")
+    assert first["at_ms"] <= told.rung.result.responses[0].caller_end_ms + RETRIED_MS
+    assert "order" in told.heard(first["at_ms"] - 100, first["at_ms"] + 1_500).lower()
+    assert all(each["gap_ms"] <= 1_000 and each["from_word"] == 1 for each in told.details("tts_resumed"))
+    assert {used["provider"] for used in told.record["usage"] if used["port"] == "tts"} == {OPENAI}
     report(
         28,
         "the voice takes the text and gives no audio",
@@ -85,7 +93,7 @@ async def test_faults_28_a_voice_that_takes_text_and_is_silent_is_replaced_withi
 
 async def a_voice_that_breaks_off(engines: Engines, folder: Path) -> Told:
     async with stage(engines, folder) as it:
-        it.elevenlabs.plan.add("tts-context", Fault(cut_after=5))
+        it.elevenlabs.plan.add("tts-context", Fault(cut_after=2))
         return await it.ring(*TWO_QUESTIONS)
 
 
@@ -97,13 +105,19 @@ async def test_faults_29_a_voice_that_breaks_off_in_mid_sentence_is_gone_on_with
     assert told.failures == [("tts", FLASH, "cut")]
     gap = gap_ms(told)
     assert gap <= 1_000
+    heard = told.heard().lower()
+    assert (heard.count("your order has been shipped"), heard.count("thursday")) == (2, 2)  # no word twice
+    (resumed,) = told.details("tts_resumed")
+    assert resumed["provider"] == OPENAI
+    assert 1 < resumed["from_word"] <= len(ANSWER.split())
     report(
         29,
         "the voice's socket drops in mid-sentence",
         told,
-        injected="RST after five pieces of audio",
+        injected="RST after two pieces of audio",
         heard=f"the rest of the sentence from the next voice, no word twice, after a gap of {gap} ms",
-        recorded="`failures`: tts cut, and who went on",
+        recorded="`failures`: tts cut, and who went on; `noticed`: tts_resumed, from word "
+        f"{resumed['from_word']} on",
     )
 
 
@@ -131,6 +145,27 @@ async def test_faults_30_audio_of_a_wrong_rate_or_with_a_files_header_does_not_r
         injected="16 kHz from one voice, a RIFF header and an odd byte from the next",
         heard="the third voice alone",
         recorded="`failures`: tts bad_format, twice",
+    )
+
+
+async def a_voice_that_clips(engines: Engines, folder: Path) -> Told:
+    async with stage(engines, folder, tts="elevenlabs-http,openai") as it:
+        it.elevenlabs.plan.always("tts-http", Fault(clipped=True))
+        return await it.ring(*TWO_QUESTIONS)
+
+
+@pytest.mark.call(by=a_voice_that_clips)
+async def test_faults_30_audio_that_is_clipped_does_not_reach_the_ear(told: Told, report: Any) -> None:
+    judge(told, most_ms=1_500)
+    assert set(told.failures) == {("tts", HTTP, "bad_format")}
+    assert {each["instead"] for each in told.record["failures"]} == {OPENAI}
+    report(
+        "30 (clipped)",
+        "audio that is too loud",
+        told,
+        injected="18 dB more than there is room for, always",
+        heard="everything, in the next voice, whose body comes in chunks of an odd length",
+        recorded="`failures`: tts bad_format, and who spoke instead",
     )
 
 

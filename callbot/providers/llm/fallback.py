@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from callbot.errors import ProviderError, Trouble
-from callbot.providers.accounting import Most, Port, Report, Unit, Used
+from callbot.providers.accounting import Mending, Most, Port, Report, Unit, Used
 from callbot.providers.breaker import Breakers
 from callbot.providers.budget import UNLIMITED, Allowance
 from callbot.providers.chain import Attempts, Chain
@@ -83,10 +83,15 @@ class FallbackModel:
         clock = asyncio.get_running_loop().time
         attempts = Attempts(self._chain, clock(), most_used(prompt))
         answer = _Answer(prompt)
+        failed_at: float | None = None
+        from_word = 1
         while True:
             try:
                 async with aclosing(self._ask(attempts, answer)) as pieces:
                     async for piece in pieces:
+                        if failed_at is not None:
+                            attempts.mended(Mending.LLM_RESUMED, clock() - failed_at, from_word=from_word)
+                            failed_at = None
                         attempts.goes_on(clock())
                         yield piece
                 return
@@ -94,6 +99,8 @@ class FallbackModel:
                 if error.trouble is Trouble.TOO_LONG:
                     raise
                 attempts.most = most_used(answer.prompt())
+                failed_at = clock() if failed_at is None else failed_at
+                from_word = answer.words + 1
                 if not attempts.failed(error, clock(), over=answer.called) and not answer.called:
                     raise
             if answer.called:
@@ -147,6 +154,10 @@ class _Answer:
     @property
     def nothing(self) -> bool:
         return not self.called and not self._said.strip()
+
+    @property
+    def words(self) -> int:
+        return len(self._said.split())
 
     def prompt(self) -> Prompt:
         """What to ask, so that what was said is gone on with."""

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from callbot.errors import ProviderError, Trouble
-from callbot.providers.accounting import Most, Port, Report, Unit, Used
+from callbot.providers.accounting import Mending, Most, Port, Report, Unit, Used
 from callbot.providers.breaker import Breakers
 from callbot.providers.budget import UNLIMITED, Allowance, Hold
 from callbot.providers.chain import Attempts, Chain, over_budget
@@ -100,6 +100,10 @@ class FallbackEars:
         self._suspects: list[tuple[str, ProviderError]] = []
         """Who heard nothing in this utterance. It may have been noise: they are to blame only when another
         hears something."""
+        self._broke_at: float | None = None
+        """When one failed, until another has text."""
+        self._replayed = 0.0
+        """Seconds of audio that the one that is open was given again."""
         self._closing: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -112,6 +116,8 @@ class FallbackEars:
     def start(self, utterance: int) -> None:
         if self._closed:
             return
+        if not any(earlier.owed for earlier in self._utterances.values()):
+            self._broke_at = None  # it was over what had no words
         self._remember(KeptUtterance(utterance))
         self._suspects.clear()
         self._given_up = False
@@ -201,9 +207,11 @@ class FallbackEars:
             return
         recogniser = self._recogniser = Recogniser(attempts.name, ears, self)
         self._set_aside(attempts.name, attempts.most)
+        self._replayed = 0.0
         for utterance in self._utterances.values():
             if utterance.owed or utterance is self._now:
                 seconds = utterance.replay(recogniser)
+                self._replayed += seconds
                 if utterance.owed:
                     utterance.due = now + self._deadlines.final + self._deadlines.catching_up * seconds
         self._set_timer()
@@ -220,7 +228,7 @@ class FallbackEars:
         proven = self._loop.time() - recogniser.since > PROVEN_AFTER
         if self._idle and proven and error.trouble is Trouble.CUT and self._attempts is not None:
             self._retire()  # it is opened again when there is something to hear
-            self._attempts.tell(error, recogniser.name)
+            self._attempts.tell(error, recogniser.name, self._loop.time())
         else:
             self._go_on(error)
 
@@ -238,6 +246,8 @@ class FallbackEars:
         if attempts is None:
             return
         self._failed_at[attempts.name] = now
+        if self._broke_at is None:
+            self._broke_at = now
         heard_nothing = error.trouble in (Trouble.DEAF, Trouble.STALLED)
         if heard_nothing:
             self._suspects.append((attempts.name, error))
@@ -254,6 +264,7 @@ class FallbackEars:
             if utterance.owed and not self._force(utterance):
                 utterance.waive()
         self._given_up = True
+        self._broke_at = None
         self._told.put_nowait(error)
 
     # --- what they tell --------------------------------------------------------------------------
@@ -273,13 +284,22 @@ class FallbackEars:
                 return
         if text and self._attempts is not None:
             self._blame_suspects(recogniser.name)
+            self._put_right(self._attempts)
             if event.final:
                 self._attempts.answered()
         if utterance.told(event):
             self._told.put_nowait(event)
+        elif event.final and self._attempts is not None:
+            self._attempts.mended(Mending.DUPLICATE)
         if event.final:
             self._settle(recogniser)
             self._set_timer()
+
+    def _put_right(self, attempts: Attempts[Open]) -> None:
+        """There is text again."""
+        if self._broke_at is not None:
+            gap, self._broke_at = self._loop.time() - self._broke_at, None
+            attempts.mended(Mending.STT_RESUMED, gap, replayed_ms=round(self._replayed * 1000))
 
     def _blame_suspects(self, hearing: str) -> None:
         """There was something to hear, for another hears it."""
@@ -304,7 +324,7 @@ class FallbackEars:
         if attempts is None or utterance.excused:
             return False
         if not attempts.can_go_on(error, self._loop.time()):
-            attempts.tell(error, attempts.name)
+            attempts.tell(error, attempts.name, self._loop.time())
             utterance.excused = True
         return not utterance.excused
 
@@ -331,7 +351,7 @@ class FallbackEars:
             error = failure(recogniser.name, Trouble.SLOW, "no final after a flush")
             if self._force(utterance):
                 attempts.blame(recogniser.name, error, now)
-                attempts.tell(error, recogniser.name)
+                attempts.tell(error, recogniser.name, now)
             elif self._can_go_on(error, utterance):
                 self._go_on(error)
                 return

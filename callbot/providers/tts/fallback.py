@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import Final
 
 from callbot.errors import ProviderError, Trouble
-from callbot.providers.accounting import Port, Report, Unit, Used
+from callbot.providers.accounting import Mending, Port, Report, Unit, Used
 from callbot.providers.breaker import Breakers
 from callbot.providers.budget import UNLIMITED, Allowance
 from callbot.providers.chain import Attempts, Chain
@@ -61,17 +61,24 @@ class FallbackVoice:
     async def speak(self, text: str) -> AsyncGenerator[Speech]:
         clock = asyncio.get_running_loop().time
         attempts = Attempts(self._chain, clock(), {Unit.CHARACTERS_SPOKEN: len(text)})
+        words = len(text.split())
+        failed_at: float | None = None
         while True:
             saying = _Saying(text, attempts.name)
             try:
                 async with aclosing(self._ask(attempts, saying)) as pieces:
                     async for speech in pieces:
+                        if failed_at is not None:
+                            from_word = words - len(text.split()) + 1
+                            attempts.mended(Mending.TTS_RESUMED, clock() - failed_at, from_word=from_word)
+                            failed_at = None
                         yield speech
                 return
             except ProviderError as error:
                 text = saying.left()
                 said = saying.begun and not text
                 attempts.most = {Unit.CHARACTERS_SPOKEN: len(text)}
+                failed_at = clock() if failed_at is None else failed_at
                 if not attempts.failed(error, clock(), over=said) and not said:
                     raise
                 if said:
