@@ -339,6 +339,16 @@ def test_the_language_of_a_final_may_come_after_it():
     assert not kept.told(Transcribed(1, "buenas tardes", True))
 
 
+def test_a_vendors_judgement_of_the_turn_may_come_after_its_final_and_change():
+    """As Flux's does: first that it may be over, then that it is; or that the caller goes on."""
+    kept = KeptUtterance(1)
+    kept.flushed(1.0)
+    assert [
+        kept.told(Transcribed(1, "four", True, turn_over=over)) for over in (0.3, 0.5, 0.5, 0.7, 0.2)
+    ] == [*(True, True, False, True, True)]
+    assert not kept.told(Transcribed(1, "four", True))
+
+
 async def test_a_final_that_comes_twice_is_told_once():
     async with Call([bad(Bad(twice=True))]) as call:
         await call.utter(1)

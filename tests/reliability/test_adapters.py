@@ -101,7 +101,7 @@ class Adapters:
         if self.llm == SPEECH:
             return {("stt", SPEECH), ("llm", SPEECH)}
         used = (("stt", self.stt), ("llm", self.llm), ("tts", self.tts))
-        return {(port, name) for port, name in used if name not in FREE}
+        return {(port, name) for port, name in used if name.partition(":")[0] not in FREE}
 
 
 ONCE: Final = (
@@ -139,6 +139,7 @@ def gets_through(adapters: Adapters, told: Told) -> None:
     assert record["slots"]["account_phone"]["value"] == "+15550177"
     assert [tool["tool"] for tool in record["tools"]] == ["find_account"] * 2
     assert told.failures == []
+    assert told.noticed == []
     assert plain("$45.00") in plain(told.said)
     assert plain("$45.00") in plain(told.heard())
     assert misheard(told.heard(), told.said) <= HARD_TO_HEAR.get(adapters.tts, 0.15)

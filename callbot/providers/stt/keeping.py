@@ -70,14 +70,13 @@ class KeptUtterance:
 
     def told(self, event: Transcribed) -> bool:
         """Takes in what the recogniser says; False when the call need not know: a final that came twice, or
-        less than is known already from one that is still catching up. Its language may come after it."""
+        less than is known already from one that is still catching up. Its language may come after it, and so
+        may the vendor's judgement whether the turn is over."""
         text = event.text.strip()
         if text:
             self._speech_at_news = self._loudness.speech_bytes
         if event.final:
-            known = self.known
-            again = not self.owed and known is not None and known.final and self.text == text
-            if again and (event.language is None or (known and event.language == known.language)):
+            if not self.owed and self._is_known(event):
                 return False
             self.owed = max(0, self.owed - 1)
             if not self.owed:
@@ -88,6 +87,12 @@ class KeptUtterance:
             return False
         self.known = event
         return True
+
+    def _is_known(self, final: Transcribed) -> bool:
+        known = self.known
+        if known is None or not known.final or self.text != final.text.strip():
+            return False
+        return final.language in (None, known.language) and final.turn_over in (None, known.turn_over)
 
     def forced(self) -> Transcribed | None:
         """What is known, as the final that does not come; None when nothing is."""
