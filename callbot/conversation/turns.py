@@ -117,21 +117,26 @@ class CallerTurn:
         return self.stopped is not None and self.stopped <= moment + seconds
 
     def half_heard(self, rules: TurnRules) -> bool:
-        """They spoke on for long, and nothing was heard of that: what is known is not worth an answer."""
-        if not self.text or self.final or self.stopped is None:
-            return False
-        return self.stopped - max(self.heard_at, self.started) >= rules.half_heard
-
-    def phantom(self, rules: TurnRules) -> bool:
-        """Nobody said these words: the recogniser itself hardly believes them, or there are more of them than
-        fit into so short a sound."""
+        """What is known is not worth an answer: the recogniser itself hardly believes it, or they spoke on
+        for long and nothing was heard of that."""
         if not self.text or self.stopped is None:
             return False
-        if self.confidence is not None and self.confidence < rules.least_confidence:
+        if self._hardly_believed(rules):
             return True
+        return not self.final and self.stopped - max(self.heard_at, self.started) >= rules.half_heard
+
+    def phantom(self, rules: TurnRules) -> bool:
+        """Nobody said these words: the sound was short, and the recogniser itself hardly believes them, or
+        there are more of them than fit into it."""
+        if not self.text or self.stopped is None:
+            return False
         seconds = self.stopped - self.started
         letters = sum(letter.isalnum() for letter in self.text)
-        return seconds < rules.short_sound and letters > rules.most_letters * (seconds + _UNHEARD_EDGES)
+        too_many = letters > rules.most_letters * (seconds + _UNHEARD_EDGES)
+        return seconds < rules.short_sound and (too_many or self._hardly_believed(rules))
+
+    def _hardly_believed(self, rules: TurnRules) -> bool:
+        return self.confidence is not None and self.confidence < rules.least_confidence
 
     def sound(self) -> dict[str, float]:
         """What there was to hear, for the records."""

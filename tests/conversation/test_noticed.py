@@ -4,7 +4,7 @@ from typing import Any
 
 from callbot.agents.brain import HandOff, Noticed
 from callbot.agents.thought import Notice
-from callbot.conversation.effects import ClearAudio, Noted
+from callbot.conversation.effects import ClearAudio, Noted, Phrase
 from callbot.conversation.events import Acted, LanguageHeard
 from callbot.conversation.noticing import COMPONENTS
 from callbot.conversation.turns import Mishearing
@@ -149,13 +149,25 @@ def test_faults_8_words_that_nobody_can_have_said_are_no_turn() -> None:
 
 def test_faults_8_words_that_the_recogniser_hardly_believes_are_no_turn() -> None:
     script = Script().greeted()
-    script.starts()
-    script.wait(1)
-    script.tell(SpeechStopped(script.now))
-    script.tell(Transcribed(1, "thank you", final=True, confidence=0.12))
-    script.wait(2)
+    hardly_believed(script, 0.5)
+    script.wait(5)
     assert script.conversation.transcript.turns[1:] == []
     assert details(script, "phantom_dropped")["confidence"] == 0.12
+
+
+def test_who_spoke_for_longer_and_was_hardly_understood_is_asked_to_say_it_again() -> None:
+    script = Script().greeted()
+    hardly_believed(script, 1.5)
+    script.wait(4)
+    assert script.asked()[-1] is Phrase.NOT_HEARD
+    assert noticed(script) == ["stt_deaf"]
+
+
+def hardly_believed(script: Script, seconds: float) -> None:
+    script.starts()
+    script.wait(seconds)
+    script.tell(SpeechStopped(script.now))
+    script.tell(Transcribed(1, "thank you", final=True, confidence=0.12))
 
 
 def test_a_short_yes_is_no_phantom() -> None:
