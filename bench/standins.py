@@ -41,6 +41,11 @@ class StandInEars:
         self._utterance = 0
         self._sent = 0
 
+    @property
+    def cuts(self) -> bool:
+        """As most vendors' do."""
+        return self._latency > 0
+
     def start(self, utterance: int) -> None:
         self._utterance, self._sent = utterance, 0
 

@@ -153,6 +153,7 @@ class Session:
         "_context",
         "_ears",
         "_equipment",
+        "_flushed_at",
         "_forgetful",
         "_gathered",
         "_gathered_from_ms",
@@ -226,6 +227,7 @@ class Session:
         self._preroll = bytearray()
         self._piece = b""
         self._hearing = False
+        self._flushed_at = -1.0
         self._listening = asyncio.Event()
         """There is a new utterance to hear, should the recognisers have failed in the one before."""
         self._ears = equipment.ears(self._report)
@@ -431,9 +433,11 @@ class Session:
                 self._piece += self._preroll[-PREROLL:]
                 self._preroll.clear()
                 self._hear()
-            case FlushHearing():
-                self._hear()
-                self._ears.flush()
+            case FlushHearing(at, early):
+                if at != self._flushed_at and not (early and self._ears.cuts):
+                    self._flushed_at = at
+                    self._hear()
+                    self._ears.flush()
             case StopHearing():
                 self._hearing = False
                 self._piece = b""

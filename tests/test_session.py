@@ -388,6 +388,52 @@ async def test_what_a_model_has_spoken_itself_is_sent_as_it_is() -> None:
     assert session.conversation.transcript.turns[0].heard == "Hello there."
 
 
+class CountingEars(FakeEars):
+    """Remembers how much it had been sent when it was flushed; ``cuts`` is as a vendor's."""
+
+    def __init__(self, cuts: bool) -> None:
+        super().__init__(["What are your hours?"])
+        self.cuts = cuts
+        self.seconds = 0.0
+        self.flushed: list[float] = []
+
+    def send(self, audio: bytes) -> None:
+        self.seconds += len(audio) / 8000
+        super().send(audio)
+
+    def flush(self) -> None:
+        self.flushed.append(self.seconds)
+        super().flush()
+
+
+@pytest.mark.parametrize("cuts", [False, True])
+async def test_ears_that_would_hear_a_word_in_two_parts_are_asked_when_the_caller_is_silent(
+    cuts: bool,
+) -> None:
+    """Others are asked at a dip in the sound as well, for it may be the end; nobody is asked twice."""
+    ears = CountingEars(cuts)
+    carrier = Carrier()
+    session = Session(
+        CALL, carrier, equipment({"support": ScriptedBrain(support)}, lambda: ears, FakeVoice())
+    )
+    carrier.session = session
+    async with asyncio.timeout(600), asyncio.TaskGroup() as tasks:
+        tasks.create_task(session.run())
+        await carrier.silence(4)
+        await carrier.speech(0.8)
+        await carrier.silence(0.08)
+        await carrier.speech(0.8)
+        await carrier.silence(3)
+        session.hung_up(EndedBy.CALLER)
+    (*dips, last) = ears.flushed
+    assert last > 1.6
+    assert len(dips) == (0 if cuts else 1)
+    assert all(0.7 < dip < 1.2 for dip in dips)
+    assert [turn.text for turn in session.conversation.transcript.turns if turn.who == "caller"] == [
+        "What are your hours?"
+    ]
+
+
 async def test_a_reply_is_thought_and_rendered_before_it_is_certain_that_the_caller_is_silent() -> None:
     news: list[tuple[float, object]] = []
 

@@ -289,7 +289,7 @@ class Conversation:
         if caller is None or not caller.hearing or self._reply is not None or at - caller.started < BLIP:
             return []
         caller.pausing = at
-        return [FlushHearing(), *self._think_ahead(now)]
+        return [FlushHearing(at, early=True), *self._think_ahead(now)]
 
     def _speech_resumed(self) -> list[Effect]:
         if self._caller is None or self._caller.pausing is None:
@@ -307,9 +307,8 @@ class Conversation:
             return self._dismiss(now)
         if not caller.hearing:
             return []
-        if not flushed:
-            return [FlushHearing(), *self._think_ahead(now)]
-        return self._transcribed(final, now) if final is not None else self._think_ahead(now)
+        told = self._transcribed(final, now) if flushed and final is not None else self._think_ahead(now)
+        return [FlushHearing(at), *told]
 
     def _transcribed(self, event: Transcribed, now: float) -> list[Effect]:
         caller = self._caller

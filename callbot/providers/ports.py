@@ -37,6 +37,11 @@ class SpeechToText(Protocol):
     """Hears one call. ``start``, ``send`` and ``flush`` never wait and never raise on a dead vendor:
     trouble comes out of ``events`` as a ``ProviderError``."""
 
+    @property
+    def cuts(self) -> bool:
+        """What follows a ``flush`` is heard apart from what came before it, so one in mid-word costs the
+        word."""
+
     def start(self, utterance: int) -> None:
         """A new utterance begins with the next ``send``; the numbers rise."""
 

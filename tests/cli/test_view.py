@@ -239,7 +239,7 @@ def test_an_agent_without_a_title_goes_by_its_name_however_long() -> None:
 
 
 @pytest.mark.parametrize(
-    "news", [FlushHearing(), Marked("1.1"), Acted(1, Say("x")), Acted(1, Did("t", {}, {}))]
+    "news", [FlushHearing(1.0), Marked("1.1"), Acted(1, Say("x")), Acted(1, Did("t", {}, {}))]
 )
 def test_what_nobody_needs_to_see_is_not_printed(news: Event | Effect) -> None:
     assert lines(news) == []

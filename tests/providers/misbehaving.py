@@ -239,6 +239,7 @@ class Bad:
     """Tells finals that are empty."""
     twice: bool = False
     late: float = 0.0
+    cuts: bool = False
 
 
 class ScriptedEars:
@@ -257,6 +258,10 @@ class ScriptedEars:
         self._timers: list[asyncio.TimerHandle] = []
         if bad.fail_at is not None:
             self._timers.append(loop.call_later(bad.fail_at, self._news.put_nowait, bad.error))
+
+    @property
+    def cuts(self) -> bool:
+        return self.bad.cuts
 
     def start(self, utterance: int) -> None:
         self._utterance = utterance

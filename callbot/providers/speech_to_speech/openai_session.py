@@ -148,6 +148,7 @@ class Manner:
 class RealtimeSession:
     """A ``Renewable`` dialect that also answers: ``ask`` and ``drop`` say what to send."""
 
+    cuts: bool = True
     keep_alive_after: float | None = None
 
     def __init__(self, manner: Manner, *, present: Present | None = None, pace: Pace | None = None) -> None:

@@ -88,6 +88,7 @@ class DeepgramDialect:
     nobody spoke for a while will do, and in the end what is known by then.
     """
 
+    cuts: bool = True
     keep_alive_after: float | None = KEEP_ALIVE_AFTER
     patience = PATIENCE
 

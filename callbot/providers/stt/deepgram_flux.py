@@ -84,6 +84,7 @@ class FluxDialect:
     There is no message to keep the connection alive: the WebSocket's own pings, one in 20 s, do.
     """
 
+    cuts: bool = False
     keep_alive_after: float | None = None
     patience = PATIENCE
 

@@ -55,6 +55,8 @@ class DetectingRecognizer:
         self._flushed_at: int | None = None
         self._ask_at = ENOUGH_SPEECH
 
+    cuts: bool = False
+
     def start(self, utterance: int) -> None:
         if self._closed:
             return

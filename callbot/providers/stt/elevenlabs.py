@@ -84,6 +84,7 @@ class _Commit:
 class Scribe:
     """The ``Dialect`` of one call."""
 
+    cuts: bool = True
     keep_alive_after: float | None = KEEP_ALIVE_AFTER
 
     def __init__(self, name: str, model: str, account: Account, languages: Sequence[str]) -> None:

@@ -27,6 +27,8 @@ class FakeEars:
         self._sent = 0
         self._shown = 0
 
+    cuts: bool = False
+
     def start(self, utterance: int) -> None:
         self._utterance, self._text = utterance, next(self._texts, "")
         self._sent = self._shown = 0

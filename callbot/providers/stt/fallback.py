@@ -113,6 +113,10 @@ class FallbackEars:
 
     # --- the port --------------------------------------------------------------------------------
 
+    @property
+    def cuts(self) -> bool:
+        return self._recogniser is not None and self._recogniser.ears.cuts
+
     def start(self, utterance: int) -> None:
         if self._closed:
             return

@@ -42,6 +42,7 @@ _DECODER: Final = msgspec.json.Decoder(_Event)
 class TranscriptionSession:
     """A ``Renewable`` dialect."""
 
+    cuts: bool = True
     keep_alive_after: float | None = None
 
     def __init__(

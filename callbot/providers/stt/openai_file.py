@@ -45,6 +45,8 @@ class FileEars:
         self._running: set[asyncio.Task[Transcribed]] = set()
         self._closed = False
 
+    cuts: bool = False
+
     def start(self, utterance: int) -> None:
         self._utterance, self._newest = utterance, None
         self._audio.clear()

@@ -23,6 +23,8 @@ class Recognizer:
         self._closed = False
         self._listener = Listener(model, pool, self._news.set, language=language, pace=pace)
 
+    cuts: bool = False
+
     def start(self, utterance: int) -> None:
         if not self._closed:
             self._listener.start(utterance)

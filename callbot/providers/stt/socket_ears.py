@@ -43,6 +43,8 @@ class Dialect(Protocol):
 
     name: str
     """The adapter's, as in settings."""
+    cuts: bool
+    """See ``SpeechToText``."""
     url: str
     headers: Mapping[str, str]
     keep_alive_after: float | None
@@ -149,6 +151,10 @@ class SocketEars:
     def dialect(self) -> Dialect:
         """Of the line that is in use."""
         return self._line.dialect
+
+    @property
+    def cuts(self) -> bool:
+        return self._line.dialect.cuts
 
     def perform(self, said: Iterable[Wire | Transcribed]) -> None:
         """What the dialect wants said, when it was asked for more than to hear."""
