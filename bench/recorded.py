@@ -96,7 +96,10 @@ class RecordedEars:
         self._stretches: list[tuple[int, int]] = []
         self._partial = ""
 
-    cuts: bool = False
+    @property
+    def cuts(self) -> bool:
+        """As most vendors', and none of the engines of this machine."""
+        return self._latency > 0
 
     def start(self, utterance: int) -> None:
         self._utterance, self._stretches, self._partial = utterance, [], ""

@@ -41,8 +41,10 @@ class StandInEars:
         self._utterance = 0
         self._sent = 0
 
-    cuts: bool = False
-    """As Flux and the engines of this machine: ones that do are flushed two chunks, 64 ms, later."""
+    @property
+    def cuts(self) -> bool:
+        """As most vendors', and none of the engines of this machine."""
+        return self._latency > 0
 
     def start(self, utterance: int) -> None:
         self._utterance, self._sent = utterance, 0

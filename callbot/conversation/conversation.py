@@ -195,8 +195,8 @@ class Conversation:
                 return self._speech_started(at)
             case SpeechHeld(_, seconds, hum):
                 return self._speech_held(seconds, hum, now)
-            case SpeechPaused(at):
-                return self._speech_paused(at, now)
+            case SpeechPaused(at, lasting):
+                return self._speech_paused(at, now, lasting=lasting)
             case SpeechResumed():
                 return self._speech_resumed()
             case SpeechStopped(at):
@@ -283,13 +283,13 @@ class Conversation:
             return []  # on a line that echoes, words decide
         return [] if hum and seconds < self._rules.hold_hum else self._pause(reply, now)
 
-    def _speech_paused(self, at: float, now: float) -> list[Effect]:
+    def _speech_paused(self, at: float, now: float, *, lasting: bool) -> list[Effect]:
         """Ask for the words at once: if it is the end of the turn, nothing was lost."""
         caller = self._caller
         if caller is None or not caller.hearing or self._reply is not None or at - caller.started < BLIP:
             return []
         caller.pausing = at
-        return [FlushHearing(at, early=True), *self._think_ahead(now)]
+        return [FlushHearing(at, early=not lasting), *self._think_ahead(now)]
 
     def _speech_resumed(self) -> list[Effect]:
         if self._caller is None or self._caller.pausing is None:

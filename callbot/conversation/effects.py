@@ -33,8 +33,8 @@ class StartHearing:
 @dataclass(frozen=True, slots=True)
 class FlushHearing:
     """The caller paused ``at`` a time on the media clock: the recogniser should say what it has. ``early``:
-    it may be a dip in the middle of a word, so not one that would hear the rest of the word apart; if it was
-    a pause, another of these follows, with the same time, for those that were not asked."""
+    it may well be a dip in the middle of a word, so not one that would hear the rest of the word apart. If it
+    was none, another of these follows, with the same time, for those that were not asked."""
 
     at: float
     early: bool = False

@@ -48,10 +48,11 @@ class SpeechHeld:
 
 @dataclass(frozen=True, slots=True)
 class SpeechPaused:
-    """The first sign of silence: the last sound of speech was at ``at``, as far as we know. ``SpeechStopped``
-    of the same time follows, or ``SpeechResumed``."""
+    """The first sign of silence: the last sound of speech was at ``at``, as far as we know. Then the second
+    one, ``lasting``, and ``SpeechStopped`` of the same time, unless ``SpeechResumed`` comes before."""
 
     at: float
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,9 @@ class SmootherRules:
     start_chunks: int = 2
     stop_below: float = 0.35
     pause_chunks: int = 1
-    """After so many below it ``SpeechPaused`` is told. In the recordings nearly one in four is only a dip."""
+    """After so many below it ``SpeechPaused`` is told. In the recordings nearly one in four is only a dip..."""
+    lasting_chunks: int = 2
+    """...and after so many three in a hundred."""
     stop_chunks: int = 3
     held_chunks: tuple[int, ...] = (5, 10, 19, 31)
     """After so many chunks of speech ``SpeechHeld`` is told: 160 ms, 320 ms, 608 ms, about 1 s."""
@@ -148,7 +151,9 @@ class Smoother:
         if self._run >= rules.stop_chunks:
             self.speaking, self._run = False, 0
             return [SpeechStopped(last_sound)]
-        return [SpeechPaused(last_sound)] if self._run == rules.pause_chunks else []
+        if self._run >= rules.pause_chunks and self._run in (rules.pause_chunks, rules.lasting_chunks):
+            return [SpeechPaused(last_sound, lasting=self._run >= rules.lasting_chunks)]
+        return []
 
     def _held(self, ends_at: float, hum: Callable[[], bool], opened: Callable[[], bool]) -> list[Activity]:
         """A mouth that was open once has not hummed, whatever it does later."""

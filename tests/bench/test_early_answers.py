@@ -136,4 +136,4 @@ async def test_thinking_ahead_takes_150_ms_off_the_answer_itself_and_little_is_t
 async def test_the_first_sign_of_silence_brings_the_end_of_the_turn_nearer() -> None:
     turns = replace(rules(), most_discarded=0.0)
     late, early = await measured(turns, AT_SILENCE), await measured(turns)
-    assert p50(early.first_if_finished.p50) <= p50(late.first_if_finished.p50) - 50
+    assert p50(early.first_if_finished.p50) <= p50(late.first_if_finished.p50) - 30, "a chunk sooner"

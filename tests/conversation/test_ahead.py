@@ -136,6 +136,16 @@ def test_words_that_become_known_in_the_first_silence_are_thought_about_at_once(
     assert script.partial("what are your opening hours") == [ahead(script)]
 
 
+def test_a_pause_that_lasts_is_asked_about_by_all_and_thought_about_once() -> None:
+    script = Speaking()
+    script.partial("what are your opening hours")
+    at = script.now - 0.1
+    script.tell(SpeechPaused(at))
+    script.wait(0.032)
+    assert script.tell(SpeechPaused(at, lasting=True)) == [FlushHearing(at)]
+    assert len([effect for effect in of(StartReply, script) if effect.ahead]) == 1
+
+
 def test_a_final_that_has_the_same_words_is_answered_by_what_was_thought_on_the_partial() -> None:
     script = Speaking()
     script.partial("what are your opening hours")

@@ -18,8 +18,8 @@ from callbot.media_stream.vad import (
 )
 
 
-def smooth(*probabilities: float) -> list[Activity]:
-    smoother = Smoother(SmootherRules())
+def smooth(*probabilities: float, rules: SmootherRules | None = None) -> list[Activity]:
+    smoother = Smoother(rules or SmootherRules())
     return [
         activity
         for n, probability in enumerate(probabilities, 1)
@@ -95,15 +95,22 @@ def test_speech_stops_after_three_quiet_chunks_less_the_detectors_own_tail() -> 
 
 def test_the_first_quiet_chunk_is_told_with_the_time_at_which_it_will_have_stopped() -> None:
     found = smooth(0.9, 0.9, 0.9, 0.1, 0.1, 0.1)
-    assert [type(a) for a in found] == [SpeechStarted, SpeechPaused, SpeechStopped]
-    assert found[1].at == found[2].at
+    at = found[1].at
+    assert found[1:] == [SpeechPaused(at), SpeechPaused(at, lasting=True), SpeechStopped(at)]
     assert not any(isinstance(a, SpeechStopped) for a in smooth(0.9, 0.9, 0.9, 0.1))
 
 
-def test_a_pause_that_was_only_a_dip_is_taken_back_once() -> None:
-    found = smooth(0.9, 0.9, 0.9, 0.1, 0.1, 0.9, 0.9, 0.1)
-    assert [type(a) for a in found] == [SpeechStarted, SpeechPaused, SpeechResumed, SpeechPaused]
-    assert found[2] == SpeechResumed(6 * CHUNK_SECONDS)
+@pytest.mark.parametrize("chunks", [1, 2])
+def test_a_pause_that_was_only_a_dip_is_taken_back_once(chunks: int) -> None:
+    found = smooth(*[0.9] * 3, *[0.1] * chunks, 0.9, 0.9, 0.1)
+    kinds = [SpeechStarted, *[SpeechPaused] * chunks, SpeechResumed, SpeechPaused]
+    assert [type(a) for a in found if not isinstance(a, SpeechHeld)] == kinds
+    assert SpeechResumed((4 + chunks) * CHUNK_SECONDS) in found
+
+
+def test_a_first_sign_that_is_told_with_the_silence_is_not_told() -> None:
+    rules = SmootherRules(pause_chunks=SmootherRules().stop_chunks)
+    assert not any(isinstance(a, SpeechPaused) for a in smooth(0.9, 0.9, *[0.1] * 3, rules=rules))
 
 
 def test_a_dip_inside_a_word_does_not_stop_it() -> None:
@@ -137,14 +144,14 @@ def test_every_pause_is_resumed_or_stopped(probabilities: list[float]) -> None:
     paused = None
     for activity in smooth(*probabilities):
         match activity:
-            case SpeechPaused():
-                assert paused is None
+            case SpeechPaused(at, lasting):
+                assert paused == (SpeechPaused(at) if lasting else None)
                 paused = activity
             case SpeechResumed():
                 assert paused is not None
                 paused = None
             case SpeechStopped(at):
-                assert paused == SpeechPaused(at)
+                assert paused == SpeechPaused(at, lasting=True)
                 paused = None
             case SpeechStarted() | SpeechHeld():
                 assert paused is None
