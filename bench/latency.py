@@ -185,9 +185,11 @@ def stand_ins(
     turns: TurnRules,
     *,
     recordings: Recordings | None = None,
+    cuts: bool = False,
     smoothing: SmootherRules | None = None,
 ) -> Stage:
-    """The product with providers that take so long. ``recordings``: what its recogniser hears of."""
+    """The product with providers that take so long. ``recordings``: what its recogniser hears of; ``cuts``:
+    whether a flush cuts what it hears."""
 
     @asynccontextmanager
     async def stage(settings: Settings, observer: Observer) -> AsyncIterator[Local]:
@@ -201,6 +203,7 @@ def stand_ins(
                 latencies=latencies,
                 turns=turns,
                 recordings=recordings,
+                cuts=cuts,
                 smoothing=smoothing,
             )
 
@@ -219,8 +222,8 @@ def stages(callers: Sequence[Ringing]) -> dict[str, Stage]:
     late = SmootherRules(pause_chunks=SmootherRules().stop_chunks)  # the first sign is when it is silence
     recordings = Recordings(one.caller for one in callers if isinstance(one.caller, RecordedCaller))
 
-    def slow(turns: TurnRules, smoothing: SmootherRules | None = None) -> Stage:
-        return stand_ins(SLOW, turns, recordings=recordings, smoothing=smoothing)
+    def slow(turns: TurnRules, smoothing: SmootherRules | None = None, *, cuts: bool = True) -> Stage:
+        return stand_ins(SLOW, turns, recordings=recordings, cuts=cuts, smoothing=smoothing)
 
     return {
         "the offline stack": lambda settings, observer: local(settings, observers=(observer,)),
@@ -230,6 +233,7 @@ def stages(callers: Sequence[Ringing]) -> dict[str, Stage]:
         f"{SLOW_WORDS}, thinking ahead at its first sign": slow(silent),
         f"{SLOW_WORDS}, acknowledging alone": slow(replace(ours, most_discarded=0.0), late),
         f"{SLOW_WORDS}, all of it": slow(ours),
+        f"{SLOW_WORDS}, all of it, and no flush cuts": slow(ours, cuts=False),
     }
 
 

@@ -79,10 +79,12 @@ async def services(
     latencies: Latencies | None = None,
     turns: TurnRules | None = None,
     recordings: Recordings | None = None,
+    cuts: bool = False,
     smoothing: SmootherRules | None = None,
 ) -> AsyncIterator[Services]:
     """What a process of the benchmark shares. How slow its providers are, the environment says, if nobody
-    else does. Of ``recordings`` it hears the words; else the same in every utterance."""
+    else does. Of ``recordings`` it hears the words, and a flush ``cuts`` them as it does most vendors'; else
+    it hears the same in every utterance."""
     if latencies is None:
         latencies = msgspec.json.decode(os.environ.get(_LATENCIES, "{}"), type=Latencies)
     turns = (turns or rules()).for_calls_up_to(settings.max_call_seconds)
@@ -93,7 +95,7 @@ async def services(
     def ears() -> SpeechToText:
         if recordings is None:
             return StandInEars(latencies.stt)
-        return RecordedEars(recordings, latencies.stt)
+        return RecordedEars(recordings, latencies.stt, cuts=cuts)
 
     lateness = Lateness()
 

@@ -78,6 +78,7 @@ class MediaStream:
     digits: list[str] = field(default_factory=list)
     _line: Line = field(init=False)
     _unsent: asyncio.Queue[str] = field(init=False)
+    _begun: bool = False
     _frames: int = 0
     _trouble: str = ""
 
@@ -105,10 +106,6 @@ class MediaStream:
 
     async def _serve(self, socket: ClientConnection) -> StreamClosed:
         self.opened = True
-        self.telephone.stream_began()
-        self._send(CONNECTED)
-        self._send(self.messages.start(self.stream.parameters))
-        self.log.add("stream_started", stream_sid=self.messages.stream_sid, url=self.stream.url)
         self.telephone.party = self
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(self._send_all(socket), name="send")
@@ -119,9 +116,19 @@ class MediaStream:
         self.log.add("stream_closed", detail=closed.detail, error=closed.error)
         return closed
 
+    def _begin(self) -> None:
+        """Between two frames: what the caller says from here on is at 0 of the stream's time."""
+        self._begun = True
+        self.telephone.stream_began()
+        self._send(CONNECTED)
+        self._send(self.messages.start(self.stream.parameters))
+        self.log.add("stream_started", stream_sid=self.messages.stream_sid, url=self.stream.url)
+
     # --- the telephone's side --------------------------------------------------------------------
 
     def play(self, now: float) -> bytes:
+        if not self._begun:
+            self._begin()
         played = self._line.tick(now)
         self._perform(played.effects)
         return played.audio
@@ -170,6 +177,8 @@ class MediaStream:
     async def _stop_when_over(self, socket: ClientConnection) -> None:
         """The caller has hung up: what is queued goes out, then ``stop``, then the socket closes."""
         await self.telephone.over.wait()
+        if not self._begun:
+            self._begin()
         self._send(self.messages.stop())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_SECONDS):

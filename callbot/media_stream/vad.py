@@ -82,9 +82,9 @@ class SmootherRules:
     start_chunks: int = 2
     stop_below: float = 0.35
     pause_chunks: int = 1
-    """After so many below it ``SpeechPaused`` is told. In the recordings nearly one in four is only a dip..."""
+    """After so many below it ``SpeechPaused`` is told. In the recordings one in four is but a dip..."""
     lasting_chunks: int = 2
-    """...and after so many three in a hundred."""
+    """...and after so many one in twenty-five."""
     stop_chunks: int = 3
     held_chunks: tuple[int, ...] = (5, 10, 19, 31)
     """After so many chunks of speech ``SpeechHeld`` is told: 160 ms, 320 ms, 608 ms, about 1 s."""

@@ -87,14 +87,14 @@ async def ring(caller: RecordedCaller, equipment: Equipment, *observers: Observe
         session.hung_up(EndedBy.CALLER)
 
 
-async def measured(turns: TurnRules, smoothing: SmootherRules | None = None) -> Stack:
+async def measured(turns: TurnRules, smoothing: SmootherRules | None = None, *, cuts: bool = True) -> Stack:
     """A process that has had one call takes those of the others."""
     callers = [RecordedCaller(AUDIO / f"{name}.wav") for name in (FIRST, *NAMES)]
     recordings = Recordings(callers)
     equipment = Equipment(
         rules=turns,
         detection=Detection(SileroDetector.load(), smoothing),
-        ears=lambda report: RecordedEars(recordings, SLOW.stt),
+        ears=lambda report: RecordedEars(recordings, SLOW.stt, cuts=cuts),
         brain=lambda agent, report: StandInBrain(SLOW.brain),
         voices=lambda report: Voices({"support": StandInVoice(SLOW.tts)}, {"support": StandInVoice(0.0)}),
         phrases={"en": dict.fromkeys(Phrase, "Okay.")},
@@ -115,10 +115,13 @@ def p50(found: float | None) -> float:
     return found
 
 
-async def test_with_everything_on_callers_who_finish_their_sentences_hear_us_within_350_ms() -> None:
-    found = await measured(rules())
+@pytest.mark.parametrize(("cuts", "within_ms"), [(True, 350), (False, 310)])
+async def test_with_everything_on_callers_who_finish_their_sentences_hear_us_within_350_ms(
+    cuts: bool, within_ms: float
+) -> None:
+    found = await measured(rules(), cuts=cuts)
     assert found.first_if_finished.count > 10
-    assert p50(found.first_if_finished.p50) <= 350
+    assert p50(found.first_if_finished.p50) <= within_ms
     assert p50(found.answer_if_finished.p50) <= 700, "the answer itself comes no later than without"
     assert found.acknowledged < len(found.responses), "nobody says okay to a thank-you"
     assert found.discarded <= 2
@@ -133,7 +136,10 @@ async def test_thinking_ahead_takes_150_ms_off_the_answer_itself_and_little_is_t
     assert p50(ahead.answer.p50) <= p50(waiting.answer.p50) - 150
 
 
-async def test_the_first_sign_of_silence_brings_the_end_of_the_turn_nearer() -> None:
+@pytest.mark.parametrize(("cuts", "sooner_ms"), [(True, 30), (False, 50)])
+async def test_the_first_signs_of_silence_bring_the_end_of_the_turn_nearer(
+    cuts: bool, sooner_ms: float
+) -> None:
     turns = replace(rules(), most_discarded=0.0)
-    late, early = await measured(turns, AT_SILENCE), await measured(turns)
-    assert p50(early.first_if_finished.p50) <= p50(late.first_if_finished.p50) - 30, "a chunk sooner"
+    late, early = await measured(turns, AT_SILENCE, cuts=cuts), await measured(turns, cuts=cuts)
+    assert p50(early.first_if_finished.p50) <= p50(late.first_if_finished.p50) - sooner_ms
