@@ -136,16 +136,20 @@ class _Call:
     ahead: _Ahead | None = None
     meanwhile: bool = False
     """What is sent now is said meanwhile."""
+    answered_at: float | None = None
+    """Until our first sound."""
 
 
 class Breakdown:
     """Collects ``responses`` from whatever calls it observes. ``rules`` are those of the calls.
 
-    ``discarded`` counts the replies that were begun ahead and thrown away.
+    ``greetings`` are the seconds from the beginning of each call to our first sound in it; ``discarded``
+    counts the replies that were begun ahead and thrown away.
     """
 
     def __init__(self, rules: TurnRules) -> None:
         self.responses: list[Response] = []
+        self.greetings: list[float] = []
         self.discarded = 0
         self._rules = rules
         self._calls: dict[str, _Call] = {}
@@ -153,11 +157,14 @@ class Breakdown:
     def observe(self, call_sid: str, now: float, news: Event | Effect) -> None:
         """An ``Observer``: never waits, never raises."""
         if isinstance(news, CallStarted):
-            self._calls[call_sid] = _Call(news.language)
+            self._calls[call_sid] = _Call(news.language, answered_at=now)
         elif (call := self._calls.get(call_sid)) is not None:
             self._heard(call, now, news)
 
     def _heard(self, call: _Call, now: float, news: Event | Effect) -> None:
+        if isinstance(news, SendAudio) and call.answered_at is not None:
+            self.greetings.append(now - call.answered_at)
+            call.answered_at = None
         if isinstance(news, Event):
             call.meanwhile = isinstance(news, Filled)
         match news:

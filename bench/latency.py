@@ -4,11 +4,13 @@
 
 Recorded callers ring over the local exchange: one after another on the whole offline stack with its real
 models, and on stand-ins that take no time, so that what is left is ours; then at once on stand-ins that take
-as long as providers over the network do: with none of the ways to be faster than they are, some, and all.
+as long as providers over the network do: with none of the ways to be faster than they are, some, and all; and
+at once on the adapters and doubles of vendors (``bench.network``).
 """
 
 import argparse
 import asyncio
+import importlib.util
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -50,6 +52,17 @@ NAMES: Final = tuple(part.name for part in fields(Parts))
 
 SLOW: Final = Latencies(stt=0.2, brain=0.35, tts=0.12)
 SLOW_WORDS: Final = "providers of 200, 350 and 120 ms"
+FAR_WORDS: Final = "vendors 40 ms away"
+COMPARED: Final = {
+    SLOW_WORDS: {
+        "first": "first",
+        "answer": "answer",
+        "first_if_finished": "first, whole sentences",
+        "answer_if_finished": "answer, whole sentences",
+    },
+    FAR_WORDS: {"greeting": "greeting", "first": "first sound", "answer": "answer"},
+}
+"""What is compared of whom: fields of ``Stack``, and their heads."""
 NEVER: Final = 3600.0
 
 _AUDIO: Final = Path(__file__).parents[1] / "fixtures" / "audio"
@@ -68,8 +81,9 @@ class Stack:
 
     ``parts`` and ``response``, of the answer itself, are by the bot's own clock, and so are ``first``, the
     first sound of ours whatever it is, and ``answer``, the answer's own when an acknowledgement has played;
-    of callers whose words were whole, once more. ``at_the_ear`` is what the exchange measured on the audio
-    that the same callers heard. ``discarded`` replies were begun ahead in vain.
+    of callers whose words were whole, once more. ``greeting`` is from the beginning of a call to its first
+    sound. ``at_the_ear`` is what the exchange measured on the audio that the same callers heard.
+    ``discarded`` replies were begun ahead in vain.
     """
 
     name: str
@@ -77,6 +91,7 @@ class Stack:
     response: Summary
     first: Summary
     answer: Summary
+    greeting: Summary
     first_if_finished: Summary
     answer_if_finished: Summary
     at_the_ear: Summary
@@ -94,9 +109,14 @@ class Latency:
 
 
 def stack(
-    name: str, responses: Sequence[Response], at_the_ear: Sequence[float], *, discarded: int = 0
+    name: str,
+    responses: Sequence[Response],
+    at_the_ear: Sequence[float],
+    *,
+    greetings: Sequence[float] = (),
+    discarded: int = 0,
 ) -> Stack:
-    """``responses`` are in seconds, ``at_the_ear`` in ms."""
+    """``responses`` and ``greetings`` are in seconds, ``at_the_ear`` in ms."""
     in_ms = tuple(_in_ms(one) for one in responses)
     finished = [one for one in in_ms if one.finished]
     return Stack(
@@ -105,6 +125,7 @@ def stack(
         response=summary([one.parts.total for one in in_ms]),
         first=summary([one.first for one in in_ms]),
         answer=summary([one.answer for one in in_ms]),
+        greeting=summary([round(one * 1000, 2) for one in greetings]),
         first_if_finished=summary([one.first for one in finished]),
         answer_if_finished=summary([one.answer for one in finished]),
         at_the_ear=summary(at_the_ear),
@@ -143,25 +164,22 @@ def table(one: Stack) -> Table:
     return drawn
 
 
-def comparison(stacks: Sequence[Stack]) -> Table:
-    """What each way to be faster is worth, by p50 and p95 in ms, and what it costs."""
-    drawn = Table(
-        title="first sound, and the answer itself; p50, p95 ms",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1),
-    )
+def comparison(stacks: Sequence[Stack], of: str, columns: Mapping[str, str]) -> Table:
+    """What each way to be faster is worth, by p50 and p95 in ms, and what it costs; ``of`` whom. ``columns``
+    are the heads of fields of ``Stack``."""
+    drawn = Table(title=f"{of}: p50, p95 ms", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
     drawn.add_column("")
-    for name in ("first", "answer", "first, whole sentences", "answer, whole sentences", "okay", "in vain"):
+    for name in (*columns.values(), "okay", "in vain"):
         drawn.add_column(name, justify="right")
     for one in stacks:
+        figures: Sequence[Summary] = [getattr(one, field) for field in columns]
         drawn.add_row(
-            one.name.removeprefix(f"{SLOW_WORDS}, "),
+            one.name.removeprefix(f"{of}, "),
             *(
                 f"{figure.p50:.0f}, {figure.p95:.0f}"
                 if figure.p50 is not None and figure.p95 is not None
                 else "-"
-                for figure in (one.first, one.answer, one.first_if_finished, one.answer_if_finished)
+                for figure in figures
             ),
             f"{one.acknowledged} of {len(one.responses)}",
             str(one.discarded),
@@ -234,7 +252,17 @@ def stages(callers: Sequence[Ringing]) -> dict[str, Stage]:
         f"{SLOW_WORDS}, acknowledging alone": slow(replace(ours, most_discarded=0.0), late),
         f"{SLOW_WORDS}, all of it": slow(ours),
         f"{SLOW_WORDS}, all of it, and no flush cuts": slow(ours, cuts=False),
+        **_far(recordings),
     }
+
+
+def _far(recordings: Recordings) -> dict[str, Stage]:
+    """The doubles are in a checkout alone, and what they are made of comes with ``callbot[dev]``."""
+    if any(importlib.util.find_spec(needed) is None for needed in ("tests", "aiohttp")):
+        return {}
+    from bench import network
+
+    return dict(network.stages(recordings))
 
 
 async def measure(
@@ -248,12 +276,13 @@ async def measure(
     breakdown = Breakdown(rules())
     at_the_ear: list[float] = []
     tell(f"{name}: loading")
-    at_once = name.startswith(SLOW_WORDS)
+    at_once = name.startswith(tuple(COMPARED))
     async with stage(local_settings(folder), breakdown.observe) as bot:
         if at_once:
             tell(f"{name}: {callers[0].name} rings, uncounted")
             await ring(bot, callers[0])
             breakdown.responses.clear()
+            breakdown.greetings.clear()
             breakdown.discarded = 0
             tell(f"{name}: {len(callers)} ring at once")
             rung = await asyncio.gather(*(ring(bot, caller) for caller in callers))
@@ -264,19 +293,26 @@ async def measure(
                 rung.append(await ring(bot, caller))
         for one in rung:
             at_the_ear += [float(response.after_ms) for response in one.result.responses]
-    return stack(name, breakdown.responses, at_the_ear, discarded=breakdown.discarded)
+    return stack(
+        *(name, breakdown.responses, at_the_ear),
+        greetings=breakdown.greetings,
+        discarded=breakdown.discarded,
+    )
 
 
 async def measure_all(
     stages: Mapping[str, Stage], callers: Sequence[Ringing], folder: Path, tell: Callable[[str], None]
 ) -> tuple[Stack, ...]:
-    """Where our own time is looked at, one stage after another; where providers are slow, all at once."""
+    """Where our own time is looked at, one stage after another; where providers are slow, or far away, all of
+    those at once."""
 
     def measured(name: str) -> Coroutine[None, None, Stack]:
         return measure(name, stages[name], callers, folder / str(list(stages).index(name)), tell)
 
-    alone = [await measured(name) for name in stages if not name.startswith(SLOW_WORDS)]
-    return *alone, *await asyncio.gather(*(measured(name) for name in stages if name.startswith(SLOW_WORDS)))
+    found = [await measured(name) for name in stages if not name.startswith(tuple(COMPARED))]
+    for words in COMPARED:
+        found += await asyncio.gather(*(measured(name) for name in stages if name.startswith(words)))
+    return tuple(found)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -309,7 +345,9 @@ def main(argv: Sequence[str]) -> int:
         stacks = asyncio.run(measure_all(wanted, callers, Path(folder), tell))
     for one in stacks:
         console.print(table(one))
-    console.print(comparison(stacks))
+    for words, columns in COMPARED.items():
+        if compared := [one for one in stacks if one.name.startswith(words)]:
+            console.print(comparison(compared, words, columns))
     if asked.json is not None:
         found = Latency(machine(), asked.date, tuple(caller.name for caller in callers), stacks)
         asked.json.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +113,21 @@ async def services(
             lateness=lateness,
         )
 
+    async with serving(settings, equip, detection, observers=observers, finished=finished) as served:
+        yield served
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings,
+    equip: Callable[[Call], Equipment],
+    detection: Detection,
+    *,
+    observers: tuple[Observer, ...] = (),
+    finished: Finished = lambda record: None,
+    ringing: Callable[[], None] = lambda: None,
+) -> AsyncIterator[Services]:
+    """What a process that equips its calls so shares besides."""
     async with AsyncExitStack() as leaving:
         recorder = Recorder(settings.database_url, spool=settings.spool)
         await recorder.start()
@@ -132,6 +147,7 @@ async def services(
             reception=reception,
             missing=lambda: (),
             signatures=Signatures.of(settings),
+            ringing=ringing,
         )
         sampler = Sampler(metrics, meter, watched(served, detection, inference))
         await leaving.enter_async_context(sampler.running())

@@ -1,7 +1,7 @@
 """A model's text as it streams -> pieces to speak: whole sentences, and less when the caller would wait.
 
-The first clause of a long first sentence goes ahead, and of a stream that dribbles whatever whole words
-have waited ``LONGEST_WAIT``. Time is an argument.
+The first clause goes ahead if it is long, or the sentence is; and of a stream that dribbles whatever whole
+words have waited ``LONGEST_WAIT``. Time is an argument.
 """
 
 import re
@@ -14,6 +14,8 @@ LONGEST_WAIT: Final = 1.2
 """Seconds that a word waits for the end of its sentence."""
 LONG: Final = 60
 """Characters from which on a sentence is long: its first clause need not wait for the rest."""
+LONG_CLAUSE: Final = 30
+"""Likewise a clause, some two seconds of speech: it need not wait until the sentence is long."""
 SHORTEST_CLAUSE: Final = 15
 """Characters; a voice makes little of less."""
 
@@ -77,8 +79,7 @@ class Phrasing:
 
     def _first_clause(self) -> int:
         pending = self._splitter.pending
-        if len(pending) < LONG:
-            return 0
+        shortest = SHORTEST_CLAUSE if len(pending) >= LONG else LONG_CLAUSE
         sure = opened_at(pending)
         ends = (found.end() for found in _CLAUSE.finditer(pending))
-        return next((end for end in ends if SHORTEST_CLAUSE <= end <= sure), 0)
+        return next((end for end in ends if shortest <= end <= sure), 0)

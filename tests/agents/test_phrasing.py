@@ -29,6 +29,14 @@ def test_the_first_clause_of_a_long_sentence_goes_ahead() -> None:
     assert phrasing.feed(", but it is on its way now, as far as I can see", 0.1) == []
 
 
+def test_a_long_first_clause_does_not_wait_for_the_sentence_to_become_long() -> None:
+    phrasing = Phrasing()
+    assert phrasing.feed("Your order left the warehouse this morning", 0.0) == []
+    assert phrasing.feed(", and", 0.1) == ["Your order left the warehouse this morning,"]
+    assert phrasing.feed(" it will be with you on Thursday, I hope.", 0.2) == []
+    assert phrasing.finish() == ["and it will be with you on Thursday, I hope."]
+
+
 def test_a_short_sentence_is_not_cut_at_its_comma() -> None:
     assert streamed("Yes, of course, ", "I can do that.") == ["Yes, of course, I can do that."]
 

@@ -73,6 +73,16 @@ def test_the_wait_that_the_rules_want_is_the_endpoint():
     assert astuple(only(watched)) == about(endpoint=0.2)
 
 
+def test_the_first_sound_of_a_call_is_timed_and_no_other():
+    watched = Watched()
+    watched.wait(0.13)
+    watched.greeted()
+    watched.says(ASKED)
+    watched.pauses()
+    watched.answered()
+    assert watched.breakdown.greetings == [pytest.approx(0.13)]
+
+
 def test_brain_and_voice_are_told_apart():
     watched = call()
     watched.says(ASKED)

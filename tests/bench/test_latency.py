@@ -13,7 +13,7 @@ from rich.table import Table
 
 from bench import latency
 from bench.breakdown import Parts, Response
-from bench.latency import CALLERS, Latency, comparison, main, stack, stand_ins, table
+from bench.latency import CALLERS, COMPARED, SLOW_WORDS, Latency, comparison, main, stack, stand_ins, table
 from bench.server import rules
 from bench.standins import Latencies
 from callbot.config import names
@@ -78,7 +78,10 @@ def test_an_acknowledgement_is_told_apart_from_the_answer():
 
 
 def test_stacks_are_compared_in_a_row_each():
-    lines = shown(comparison([MADE_UP, stack("silent", [], [])]))
+    stacks = [MADE_UP, stack("providers, silent", [], [])]
+    columns = COMPARED[SLOW_WORDS]
+    lines = shown(comparison(stacks, "providers", columns))
+    assert "providers: p50, p95 ms" in lines
     (row,) = [text for text in lines if text.strip().startswith("made up")]
     assert [text.strip() for text in row.split("  ") if text.strip()] == [
         "made up",

@@ -181,6 +181,8 @@ class ElevenLabsDouble:
             messages = Messages(request, socket)
             await Speaker(endpoint, self.plan, fault, query, self._manner, messages).run(socket)
             return socket
+        except ConnectionError:
+            return web.Response()  # the client has left before the handshake was answered
         finally:
             self.plan.open -= 1
 
