@@ -10,7 +10,6 @@ at once on the adapters and doubles of vendors (``bench.network``).
 
 import argparse
 import asyncio
-import importlib.util
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -258,10 +257,12 @@ def stages(callers: Sequence[Ringing]) -> dict[str, Stage]:
 
 def _far(recordings: Recordings) -> dict[str, Stage]:
     """The doubles are in a checkout alone, and what they are made of comes with ``callbot[dev]``."""
-    if any(importlib.util.find_spec(needed) is None for needed in ("tests", "aiohttp")):
-        return {}
-    from bench import network
-
+    try:
+        from bench import network
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.partition(".")[0] in ("tests", "aiohttp"):
+            return {}
+        raise
     return dict(network.stages(recordings))
 
 
@@ -332,7 +333,12 @@ def main(argv: Sequence[str]) -> int:
     except (ScenarioError, SoundError, ConfigurationError) as error:
         console.print(str(error), style="red", markup=False)
         return 2
-    wanted = {name: stage for name, stage in stages(callers).items() if asked.only in name}
+    known = stages(callers)
+    wanted = {name: stage for name, stage in known.items() if asked.only in name}
+    if not wanted:
+        console.print(f"no stage has {asked.only!r} in its name; there are:", style="red", markup=False)
+        console.print("\n".join(known), markup=False)
+        return 2
     logs.configure(local_settings().model_copy(update={"log_level": LogLevel.WARNING}))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, console.status("") as status:
 

@@ -1,6 +1,7 @@
 """The latency benchmark: how it is told, and a real call on stand-ins."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -11,6 +12,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
+import bench
 from bench import latency
 from bench.breakdown import Parts, Response
 from bench.latency import CALLERS, COMPARED, SLOW_WORDS, Latency, comparison, main, stack, stand_ins, table
@@ -112,6 +114,23 @@ def test_the_usual_callers_are_there():
 def test_a_caller_that_cannot_be_read_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main([str(tmp_path / "nobody.wav")]) == 2
     assert "nobody.wav" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_a_stage_that_is_not_there_is_told_with_those_that_are(capsys: pytest.CaptureFixture[str]):
+    assert main([str(AUDIO / "hangup.wav"), "--only", "carrier pigeons"]) == 2
+    told = capsys.readouterr().out
+    assert "carrier pigeons" in told
+    assert "stand-ins" in told
+
+
+@pytest.mark.parametrize("missing", ["tests.doubles.deepgram", "aiohttp"])
+def test_without_a_checkout_there_are_no_vendors(missing: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delitem(sys.modules, "bench.network", raising=False)
+    monkeypatch.delattr(bench, "network", raising=False)
+    for name in [name for name in sys.modules if name.startswith(("tests.doubles", missing))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert not [name for name in latency.stages([]) if name.startswith(latency.FAR_WORDS)]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import latency
 from bench.latency import Stack, measure_all
 from bench.network import LADDER, LATE_MODEL, ROUND_TRIP, SLOW, hears, stages
 from bench.recorded import Recordings
@@ -24,6 +25,13 @@ def test_each_stage_has_one_way_more_than_the_one_before_it() -> None:
         assert not [name for name in more.__slots__ if getattr(fewer, name) and not getattr(more, name)]
     without, fillers = LATE_MODEL.values()
     assert (without.fillers, fillers.fillers) == (False, True)
+
+
+def test_they_are_stages_of_the_latency_bench() -> None:
+    assert [name for name in latency.stages([]) if name.startswith(latency.FAR_WORDS)] == [
+        *LADDER,
+        *LATE_MODEL,
+    ]
 
 
 def test_the_doubles_hear_what_was_said_up_to_there() -> None:
