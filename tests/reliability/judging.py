@@ -1,9 +1,20 @@
 """What was heard, against what was meant: recognisers hear a word wrong now and then."""
 
 from collections import Counter
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bench.words import errors, words
+from callbot.agents.sentences import sentences
+from callbot.conversation.spoken import spoken, text_for_voice
+from callbot.media_stream.audio import samples
+from callbot.providers.ports import TextToSpeech
 from tests.reliability.stage import BILL, FILLER_MS, HOURS, SILENCE_MS, SLACK_MS, Told
+
+_STEP: Final = 80
+"""Bytes: 10 ms."""
 
 
 def recorded(call: Told) -> None:
@@ -60,6 +71,34 @@ def plain(text: str) -> str:
 def misheard(heard: str, meant: str) -> float:
     """The share of words that are missing, twice, or others."""
     return errors(words(meant), words(heard)) / max(1, len(words(meant)))
+
+
+async def brought(call: Told, voice: TextToSpeech) -> float:
+    """How like a voice's own sentences what reached the ear is: of the least like one, the correlation of its
+    loudness over time. For a voice that recognisers hardly understand."""
+    ear = _loudness(call.rung.result.heard)
+    least = 1.0
+    for sentence in sentences(call.said):
+        audio = [
+            speech.audio async for speech in voice.speak(text_for_voice(spoken(sentence, voice.language)))
+        ]
+        made = _loudness(b"".join(audio))
+        places = np.lib.stride_tricks.sliding_window_view(ear, len(made))
+        likeness = _standard(places) @ _standard(made) / len(made)
+        least = min(least, float(likeness.max()))
+    return least
+
+
+def _loudness(audio: bytes) -> NDArray[np.float32]:
+    """Of each 10 ms, in dB over that of silence."""
+    sound = samples(audio)[: len(audio) // _STEP * _STEP].reshape(-1, _STEP)
+    return np.log10(np.maximum(np.sqrt((sound**2).mean(axis=1)), 1e-3)) * 20 + 60
+
+
+def _standard(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """With a mean of 0 and a deviation of 1."""
+    varied = np.maximum(values.std(axis=-1, keepdims=True), 1e-3)
+    return (values - values.mean(axis=-1, keepdims=True)) / varied
 
 
 def gap_ms(call: Told) -> int:
