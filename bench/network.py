@@ -18,9 +18,10 @@ from typing import Any, Final, cast
 from pydantic import SecretStr
 
 from bench.distance import Distance
+from bench.latency import FAR_WORDS, NEVER, SLOW, Stage
 from bench.recorded import Recordings
 from bench.server import rules, serving
-from bench.standins import ANSWER, Latencies
+from bench.standins import ANSWER
 from callbot.agents.tools import Tools
 from callbot.app import create_app
 from callbot.business import load as load_business
@@ -57,18 +58,14 @@ from tests.doubles.openai_chat_wire import Answer
 from tests.doubles.plan import Fault, Plan
 
 ROUND_TRIP: Final = 0.04
-SLOW: Final = Latencies(stt=0.2, brain=0.35, tts=0.12)
 BETWEEN_TOKENS: Final = 0.02
 LATE: Final = 2.5
 """Seconds to the first token of a model that is late; after three another would be asked."""
-NEVER: Final = 3600.0
 SPOKEN: Final = f"{ANSWER} Is there anything else that I can do for you today?"
 
 STT, LLM, TTS = "deepgram", "openai", "elevenlabs"
 _COMPANY: Final = Path(__file__).parent / "company"
 _AGENT: Final = "support"
-
-Stage = Callable[[Settings, Observer], AbstractAsyncContextManager[Local]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +102,17 @@ class Ways:
 
 NOTHING: Final = Ways(kept=False, early=False, ahead=False, rendered=False, okay=False, fillers=False)
 LADDER: Final[Mapping[str, Ways]] = {
-    "vendors 40 ms away, nothing": NOTHING,
-    "vendors 40 ms away, kept lines": replace(NOTHING, kept=True),
-    "vendors 40 ms away, + first clause": replace(NOTHING, kept=True, early=True),
-    "vendors 40 ms away, + ahead": replace(NOTHING, kept=True, early=True, ahead=True),
-    "vendors 40 ms away, + phrases": Ways(okay=False, fillers=False),
-    "vendors 40 ms away, + okay": Ways(fillers=False),
+    f"{FAR_WORDS}, nothing": NOTHING,
+    f"{FAR_WORDS}, kept lines": replace(NOTHING, kept=True),
+    f"{FAR_WORDS}, + first clause": replace(NOTHING, kept=True, early=True),
+    f"{FAR_WORDS}, + ahead": replace(NOTHING, kept=True, early=True, ahead=True),
+    f"{FAR_WORDS}, + phrases": Ways(okay=False, fillers=False),
+    f"{FAR_WORDS}, + okay": Ways(fillers=False),
 }
 """From one to the next, one way more."""
 LATE_MODEL: Final[Mapping[str, Ways]] = {
-    "vendors 40 ms away, late model": Ways(okay=False, fillers=False),
-    "vendors 40 ms away, + fillers": Ways(okay=False),
+    f"{FAR_WORDS}, late model": Ways(okay=False, fillers=False),
+    f"{FAR_WORDS}, + fillers": Ways(okay=False),
 }
 
 
@@ -130,22 +127,20 @@ class _Whole:
         self._model = model
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
-        words: list[str] = []
-        async with aclosing(self._model.stream(prompt)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, Words):
-                    words.append(piece.text)
-                    continue
-                if words:
-                    yield Words("".join(words))
-                    words.clear()
+        async with aclosing(self._model.stream(prompt)) as stream:
+            pieces = [piece async for piece in stream]
+        if text := "".join(piece.text for piece in pieces if isinstance(piece, Words)):
+            yield Words(text)
+        for piece in pieces:
+            if not isinstance(piece, Words):
                 yield piece
 
 
 class _Anew:
     """Adapters that are made for one request, and their connections with them."""
 
-    def __init__(self, settings: Settings, pool: InferencePool) -> None:
+    def __init__(self, name: str, settings: Settings, pool: InferencePool) -> None:
+        self.name = name
         self._settings = settings
         self._pool = pool
 
@@ -159,10 +154,6 @@ class _Anew:
 
 
 class _ModelAnew(_Anew):
-    def __init__(self, name: str, settings: Settings, pool: InferencePool) -> None:
-        super().__init__(settings, pool)
-        self.name = name
-
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         async with (
             self.models() as models,
@@ -175,10 +166,6 @@ class _ModelAnew(_Anew):
 class _VoiceAnew(_Anew):
     language = "en"
 
-    def __init__(self, name: str, settings: Settings, pool: InferencePool) -> None:
-        super().__init__(settings, pool)
-        self.name = name
-
     async def speak(self, text: str) -> AsyncGenerator[Speech]:
         async with (
             self.models() as models,
@@ -189,10 +176,6 @@ class _VoiceAnew(_Anew):
 
 
 class _HearingAnew(_Anew):
-    def __init__(self, name: str, settings: Settings, pool: InferencePool) -> None:
-        super().__init__(settings, pool)
-        self.name = name
-
     def for_call(self, languages: Sequence[str]) -> SpeechToText:
         return _EarsAnew(self, languages)
 
