@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from bench.distance import Distance
 from bench.latency import FAR_WORDS, NEVER, SLOW, Stage
-from bench.recorded import Recordings
+from bench.recorded import Recordings, extend
 from bench.server import rules, serving
 from bench.standins import ANSWER
 from callbot.agents.tools import Tools
@@ -247,12 +247,8 @@ def hears(recordings: Recordings) -> Callable[[bytes], str]:
         stretches: list[tuple[int, int]] = []
         for at in range(0, len(audio) - FRAME + 1, FRAME):
             end = end_of(audio[at : at + FRAME])
-            if end is None:
-                continue
-            if stretches and 0 <= end - FRAME - stretches[-1][1] <= FRAME * 50:
-                stretches[-1] = stretches[-1][0], end
-            else:
-                stretches.append((end - FRAME, end))
+            if end is not None:
+                extend(stretches, end - FRAME, end)
         return " ".join(word for stretch in stretches for word in recordings.words(*stretch))
 
     return hear

@@ -85,6 +85,14 @@ def ends(words: Sequence[str], spoken: Sequence[tuple[int, int]]) -> list[int]:
     return found
 
 
+def extend(stretches: list[tuple[int, int]], start: int, end: int) -> None:
+    """What was heard goes on from ``start`` to ``end``; after a gap, it is heard anew."""
+    if stretches and 0 <= start - stretches[-1][1] <= _GAP:
+        stretches[-1] = stretches[-1][0], end
+    else:
+        stretches.append((start, end))
+
+
 class RecordedEars:
     """A ``SpeechToText`` that hears ``recordings``, ``latency`` seconds late."""
 
@@ -104,11 +112,7 @@ class RecordedEars:
         end = self._recordings.end_of(audio)
         if end is None:
             return
-        start = end - len(audio)
-        if self._stretches and 0 <= start - self._stretches[-1][1] <= _GAP:
-            self._stretches[-1] = self._stretches[-1][0], end
-        else:
-            self._stretches.append((start, end))
+        extend(self._stretches, end - len(audio), end)
         partial = " ".join(word.strip(_MARKS).lower() for word in self._words())
         if partial != self._partial:
             self._partial = partial
